@@ -1,0 +1,1 @@
+//! Kafka's on-disk formats as pure code.
