@@ -1,1 +1,6 @@
 //! Kafka's on-disk formats as pure code.
+
+#![forbid(unsafe_code)]
+
+#[macro_use]
+pub mod message;
