@@ -2,5 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod ids;
 #[macro_use]
 pub mod message;
+
+pub use ids::{
+    BrokerEpoch, ClusterId, DirectoryId, InvalidUuid, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch, ProducerId,
+    TopicId, Uuid,
+};
