@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn the_prefix_is_the_longest_shared_history(
         sizes in prop::collection::vec(1i64..50, 1..40),
-        members in prop::collection::vec((0usize..40, 0usize..4, 0usize..6), 1..5),
+        members in prop::collection::vec((0usize..40, 0usize..4, 0usize..6), 2..5),
     ) {
         let mut end = 0;
         let history: Vec<BatchEnd> = sizes.iter().enumerate().map(|(i, size)| { end += size; batch(end, 1, i as u32) }).collect();
