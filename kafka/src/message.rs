@@ -10,6 +10,7 @@
 mod declare;
 mod error;
 mod field;
+mod ids;
 mod reader;
 mod tags;
 mod writer;
@@ -21,4 +22,6 @@ pub use tags::UnknownTags;
 pub use writer::Writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -160,6 +160,22 @@ macro_rules! message {
             }
         }
 
+        #[cfg(test)]
+        impl $crate::message::sample::Sample for $name {
+            fn sample(dice: &mut $crate::message::sample::Dice, layout: $crate::message::Layout) -> Self {
+                let mut message = Self::default();
+                message_version!(message, layout $(, $first)?);
+                $(
+                    let tagged = field_tag!($($($attr)*)?).is_some();
+                    if field_in_version!(layout.version; $($($attr)*)?) && (!tagged || layout.flexible) {
+                        message.$field = $crate::message::sample::Sample::sample(dice, layout);
+                    }
+                )*
+                message.unknown_tags = $crate::message::sample::sample_tags(dice, layout);
+                message
+            }
+        }
+
         $(
             impl $crate::message::Message for $name {
                 const NAME: &'static str = stringify!($name);

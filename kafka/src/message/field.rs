@@ -62,6 +62,21 @@ pub trait Message: Field {
         self.write(writer, Self::layout(self.version())?)
     }
 
+    /// Reads a message behind the int16 of its version, which is how coordinators store their values.
+    fn decode_versioned(bytes: &[u8]) -> Result<Self, MessageError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.i16()?;
+        Self::decode(version, reader.rest())
+    }
+
+    /// Its bytes behind the int16 of its version.
+    fn encode_versioned(&self) -> Result<Bytes, MessageError> {
+        let mut writer = Writer::new();
+        writer.i16(self.version());
+        self.encode_to(&mut writer)?;
+        Ok(writer.finish())
+    }
+
     /// Its bytes in its version.
     fn encode(&self) -> Result<Bytes, MessageError> {
         let mut writer = Writer::new();

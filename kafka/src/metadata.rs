@@ -1,0 +1,15 @@
+//! KRaft's metadata: its records, the image they add up to, and the files that hold them.
+//!
+//! * [`MetadataRecord`]: every record of Kafka 4.0 to 4.3 with its framing (K§5.5); the records themselves are in [`record`].
+//! * [`MetadataImage`]: what the records up to some offset add up to; how replay changes it follows Kafka's `*Delta` classes.
+//! * [`Checkpoint`]: a KRaft snapshot file, both ways (K§5.6). [`MetadataLog`]: the batches of a `__cluster_metadata` segment.
+
+pub mod record;
+
+mod image;
+
+pub use image::{
+    CleanupPolicy, ConfigResource, ImageFlaw, METADATA_VERSION, MetadataImage, Position, QuotaTarget, ReplayError,
+    ReplayReason, ResourceKind, Topic, TopicConfig,
+};
+pub use record::{MetadataRecord, RecordError};
