@@ -1,0 +1,159 @@
+//! The phases M, q, g, p of a snapshot, and the metadata after them.
+
+use super::capture::{Captures, gap_of};
+use super::round::{Question, Round, Step as RoundStep};
+use super::snapshot::{Snapshot, Step};
+use super::*;
+
+impl Sequencer {
+    /// Begins phase M with the metadata of this moment.
+    pub(super) fn begin(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
+        self.assign(now, out);
+        let Some(run) = self.assignments.run() else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.captures = Captures::of_layout(&view.layout, run);
+        snapshot.frozen_at = Some(now);
+        self.enter(Phase::M, view, now);
+    }
+
+    /// Enters a phase, or the next one that is about anything.
+    fn enter(&mut self, phase: Phase, view: &View, now: Moment) {
+        let mut phase = Some(phase);
+        while let Some(next) = phase {
+            let Some(run) = self.assignments.run() else { return };
+            let Some(snapshot) = &mut self.snapshot else { return };
+            let targets = snapshot.captures.targets(next, run, |key| self.assignments.source(key));
+            if !targets.is_empty() {
+                let round = Round::new(next, targets, &view.layout, &self.connected, &self.timing, now);
+                snapshot.step = Step::Phase(Box::new(round));
+                return;
+            }
+            phase = following(next);
+        }
+        // The last image was read after the last report of the last phase that had partitions: it is the snapshot's.
+        self.ship(view, now);
+    }
+
+    pub(super) fn on_reports(&mut self, node: NodeId, reports: Reports) {
+        let run = self.run();
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if let Step::Phase(round) = &mut snapshot.step
+            && reports.attempt == snapshot.attempt
+            && Some(reports.run) == run
+            && reports.phase == round.phase()
+        {
+            round.accept(node, reports);
+        }
+    }
+
+    /// Asks what is open in the phase.
+    pub(super) fn advance_phase(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(run) = self.run() else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let Step::Phase(round) = &mut snapshot.step else { return };
+        let (questions, step) = round.advance(&self.connected, &mut self.next_request, now);
+        let (attempt, phase) = (snapshot.attempt, round.phase());
+        for Question { node, request, depth, partitions } in questions {
+            out.push(Command::Query(Query { node, run, attempt, phase, request, depth, partitions }));
+        }
+        if matches!(step, RoundStep::ReadMetadata) {
+            self.look_anew(now, out);
+        }
+    }
+
+    /// Compares the phase's reports with the metadata after them, and goes on when they agree.
+    pub(super) fn settle(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let Step::Phase(round) = &mut snapshot.step else { return };
+        if !round.settle(&view.layout, &self.connected, &self.timing, now) {
+            return;
+        }
+        let Step::Phase(round) = std::mem::replace(&mut snapshot.step, Step::Poised) else { return };
+        let phase = round.phase();
+        let (findings, gone) = round.finish();
+        for key in gone {
+            snapshot.drop_deleted(&key);
+        }
+        let mut unvouched = None;
+        for (key, finding) in &findings {
+            let Some(gap) = gap_of(&view.layout.name_of(key), finding) else { continue };
+            // An unstable leader lowers the level; a missing voucher is a matter of policy.
+            if !finding.unstable || finding.cut.is_none() {
+                unvouched.get_or_insert_with(|| gap.clone());
+            }
+            if phase != Phase::M {
+                snapshot.gaps.insert(gap);
+            }
+        }
+        if let (Some(gap), Require::All) = (unvouched, self.require) {
+            let failure = Failure::new("partition-not-vouched", format!("capture {}: {}", gap.what, gap.why), gap.remedy);
+            self.fail(failure, now, out);
+            return;
+        }
+        snapshot.captures.record(phase, findings);
+        match following(phase) {
+            Some(next) => self.enter(next, view, now),
+            None => self.ship(view, now),
+        }
+    }
+
+    /// Tells how far it is, if that is new.
+    pub(super) fn tell(&mut self, out: &mut Vec<Command>) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let progress = snapshot.progress(&self.assignments);
+        if snapshot.told.as_ref() != Some(&progress) {
+            snapshot.told = Some(progress.clone());
+            out.push(Command::Progress(progress));
+        }
+    }
+
+    /// Tells when another stage has begun.
+    pub(super) fn tell_stage(&mut self, out: &mut Vec<Command>) {
+        let Some(snapshot) = &self.snapshot else { return };
+        if snapshot.told.as_ref().is_none_or(|told| told.stage != snapshot.stage()) {
+            self.tell(out);
+        }
+    }
+}
+
+impl Snapshot {
+    fn progress(&self, assignments: &Assignments) -> Progress {
+        let all = self.captures.len() as u64;
+        let [partitions_done, partitions_total, bytes_done, bytes_total] = match &self.step {
+            Step::Gathering { .. } => [0; 4],
+            Step::Seeding | Step::Poised => {
+                let [total, done, shipped, bytes] = assignments.progress();
+                [done, total, shipped, bytes]
+            }
+            Step::Phase(round) => {
+                let (done, total) = round.progress();
+                [done, total, 0, 0]
+            }
+            Step::Shipping(shipping) => {
+                let [done, total, bytes] = shipping.progress();
+                [done, total, bytes, 0]
+            }
+            Step::Committing => [all, all, 0, 0],
+        };
+        Progress { stage: self.stage(), attempt: self.attempt, partitions_done, partitions_total, bytes_done, bytes_total }
+    }
+
+    pub(super) fn outcome(&self, run: u64, now: Moment, result: Result<CommitResult, Failure>) -> Outcome {
+        Outcome {
+            run,
+            duration: now.since(self.requested),
+            freeze: self.freeze,
+            gaps: self.gaps.iter().cloned().collect(),
+            result,
+        }
+    }
+}
+
+fn following(phase: Phase) -> Option<Phase> {
+    match phase {
+        Phase::M => Some(Phase::Q),
+        Phase::Q => Some(Phase::G),
+        Phase::G => Some(Phase::P),
+        Phase::P => None,
+    }
+}

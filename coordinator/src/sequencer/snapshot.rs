@@ -1,0 +1,379 @@
+//! The snapshot under way: from the request to the outcome, but for the phases.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use maxbrod_cut::{Cuts, Level, Note, PartitionKey};
+use maxbrod_kafka::NodeId;
+
+use super::capture::Captures;
+use super::round::Round;
+use super::shipping::{Parcel, Shipping};
+use super::*;
+use crate::harvest::{Harvest, ShippedPiece};
+
+/// A snapshot from its request on.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) attempt: u32,
+    pub(super) label: String,
+    pub(super) requested: Moment,
+    pub(super) step: Step,
+    pub(super) captures: Captures,
+    /// When phase M began, and how long it was until the metadata after the last phase.
+    pub(super) frozen_at: Option<Moment>,
+    pub(super) freeze: Duration,
+    pub(super) gaps: BTreeSet<Gap>,
+    pub(super) notes: Vec<Note>,
+    /// The metadata after the last phase: the snapshot's own.
+    view: Option<View>,
+    cuts: Option<Cuts>,
+    pub(super) told: Option<Progress>,
+}
+
+/// Where a snapshot stands.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Waiting until every member's agent is there, and a majority of the controllers'.
+    Gathering { deadline: Moment },
+    /// Waiting until the agents have shipped what is closed.
+    Seeding,
+    /// Waiting for the metadata that phase M begins with.
+    Poised,
+    /// In a phase.
+    Phase(Box<Round>),
+    /// Shipping up to the cuts.
+    Shipping(Box<Shipping>),
+    /// Waiting for the commit.
+    Committing,
+}
+
+impl Snapshot {
+    pub(super) fn stage(&self) -> Stage {
+        match &self.step {
+            Step::Gathering { .. } => Stage::WaitingForAgents,
+            Step::Seeding => Stage::Seeding,
+            Step::Poised => Stage::PhaseM,
+            Step::Phase(round) => match round.phase() {
+                Phase::P if round.is_settling() => Stage::Metadata,
+                Phase::M => Stage::PhaseM,
+                Phase::Q => Stage::PhaseQ,
+                Phase::G => Stage::PhaseG,
+                Phase::P => Stage::PhaseP,
+            },
+            Step::Shipping(_) => Stage::Shipping,
+            Step::Committing => Stage::Committing,
+        }
+    }
+
+    /// Leaves a partition out whose topic was deleted: that is no fault, but it is said.
+    pub(super) fn drop_deleted(&mut self, key: &PartitionKey) {
+        if let Some(dropped) = self.captures.remove(key) {
+            let text = format!("{}-{} was deleted while the snapshot was taken and is not in it", dropped.order.topic, key.partition);
+            self.notes.push(Note { partition: Some(*key), text });
+        }
+    }
+
+    pub(super) fn gap(&mut self, what: String, why: impl Into<String>, remedy: &str) {
+        self.gaps.insert(Gap { what, why: why.into(), remedy: remedy.to_owned() });
+    }
+}
+
+impl Sequencer {
+    pub(super) fn create(&mut self, label: String, now: Moment, out: &mut Vec<Command>) {
+        let run = self.run().unwrap_or(0);
+        let refuse = |code: &str, message: &str, remedy: &str| {
+            let result = Err(Failure::new(code, message, remedy));
+            Command::Finished(Outcome { run, duration: Duration::ZERO, freeze: Duration::ZERO, gaps: Vec::new(), result })
+        };
+        if self.snapshot.is_some() {
+            // The service says so before; this is for the schedule, which then simply misses a turn.
+            return;
+        }
+        if self.assignments.run().is_none() {
+            out.push(refuse("no-open-run", "take a snapshot: no run is open", "wait until the coordinator is ready"));
+            return;
+        }
+        self.attempt = self.attempt.wrapping_add(1);
+        self.snapshot = Some(Snapshot {
+            attempt: self.attempt,
+            label,
+            requested: now,
+            step: Step::Gathering { deadline: now.after(self.timing.agents) },
+            captures: Captures::default(),
+            frozen_at: None,
+            freeze: Duration::ZERO,
+            gaps: BTreeSet::new(),
+            notes: Vec::new(),
+            view: None,
+            cuts: None,
+            told: None,
+        });
+        self.look_anew(now, out);
+        self.tell(out);
+    }
+
+    pub(super) fn cancel(&mut self, now: Moment, out: &mut Vec<Command>) {
+        match &self.snapshot {
+            None | Some(Snapshot { step: Step::Committing, .. }) => {}
+            Some(_) => {
+                let failure = Failure::new("cancelled", "take a snapshot: it was cancelled", "create it again when you want it");
+                self.fail(failure, now, out);
+            }
+        }
+    }
+
+    /// Ends the snapshot without a commit. The run stays open and keeps what was shipped.
+    pub(super) fn fail(&mut self, failure: Failure, now: Moment, out: &mut Vec<Command>) {
+        let Some(snapshot) = self.snapshot.take() else { return };
+        let run = self.run().unwrap_or(0);
+        out.push(Command::Release { run, attempt: snapshot.attempt });
+        out.push(Command::Finished(snapshot.outcome(run, now, Err(failure))));
+    }
+
+    pub(super) fn on_agent(&mut self, node: NodeId, joined: bool, now: Moment) {
+        match self.snapshot.as_mut().map(|snapshot| &mut snapshot.step) {
+            Some(Step::Phase(round)) if joined => round.agent_joined(node),
+            Some(Step::Phase(round)) => round.agent_left(node),
+            Some(Step::Shipping(shipping)) if joined => shipping.agent_joined(node, now),
+            Some(Step::Shipping(shipping)) => shipping.agent_left(node, now),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_sign_of_life(&mut self, node: NodeId, now: Moment) {
+        if let Some(Step::Shipping(shipping)) = self.snapshot.as_mut().map(|snapshot| &mut snapshot.step) {
+            shipping.heard(node, now);
+        }
+    }
+
+    pub(super) fn on_view(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
+        match self.snapshot.as_ref().map(|snapshot| &snapshot.step) {
+            None | Some(Step::Seeding) => self.assign(now, out),
+            Some(Step::Gathering { deadline }) => {
+                let late = now >= *deadline;
+                self.gather(view, late, now, out);
+            }
+            Some(Step::Poised) => self.begin(view, now, out),
+            Some(Step::Phase(_)) => self.settle(view, now, out),
+            Some(Step::Shipping(_) | Step::Committing) => {}
+        }
+    }
+
+    pub(super) fn on_no_view(&mut self, why: &str, now: Moment, out: &mut Vec<Command>) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let late = match &mut snapshot.step {
+            Step::Gathering { deadline } => now >= *deadline,
+            Step::Poised => true,
+            Step::Phase(round) => {
+                round.resume();
+                round.is_late(now)
+            }
+            Step::Seeding | Step::Shipping(_) | Step::Committing => false,
+        };
+        if late {
+            let failure = Failure::new(
+                "no-metadata",
+                format!("read the cluster's metadata: {why}"),
+                "run an agent on every controller and check that it can read metadata.log.dir",
+            );
+            self.fail(failure, now, out);
+        }
+    }
+
+    /// Goes on to seeding when everyone is there, or when waiting has to end.
+    fn gather(&mut self, view: &View, late: bool, now: Moment, out: &mut Vec<Command>) {
+        let missing: BTreeSet<NodeId> = view
+            .layout
+            .partitions()
+            .flat_map(|(_, _, partition)| partition.members.iter().copied())
+            .filter(|node| !self.connected.contains(node))
+            .collect();
+        let settled = view.standing == Standing::Committed;
+        if !late && (!missing.is_empty() || !settled) {
+            return;
+        }
+        if !missing.is_empty() && self.require == Require::All {
+            let nodes: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            let failure = Failure::new(
+                "agents-missing",
+                format!("take a snapshot: no agent is connected for node {}, which has in-sync replicas", nodes.join(", ")),
+                "start maxbrod-agent there, or allow gaps with [snapshot] require = \"one-replica\"",
+            );
+            self.fail(failure, now, out);
+            return;
+        }
+        self.assign(now, out);
+        if let Some(snapshot) = &mut self.snapshot {
+            for node in missing {
+                snapshot.gap(format!("node {node}"), "it has in-sync replicas and no connected agent", "start maxbrod-agent there");
+            }
+            snapshot.step = Step::Seeding;
+        }
+    }
+
+    /// Everything that follows from the state alone.
+    pub(super) fn advance(&mut self, now: Moment, out: &mut Vec<Command>) {
+        loop {
+            let Some(snapshot) = &mut self.snapshot else { return };
+            let stage = snapshot.stage();
+            match &mut snapshot.step {
+                Step::Seeding if self.assignments.is_seeded(self.timing.backlog) => {
+                    snapshot.step = Step::Poised;
+                    self.look_anew(now, out);
+                }
+                Step::Phase(_) => self.advance_phase(now, out),
+                Step::Shipping(_) => self.advance_shipping(now, out),
+                Step::Gathering { .. } | Step::Seeding | Step::Poised | Step::Committing => {}
+            }
+            self.tell_stage(out);
+            if self.stage() == Some(stage) || self.snapshot.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Chooses the cuts and has them shipped.
+    pub(super) fn ship(&mut self, view: &View, now: Moment) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.freeze = snapshot.frozen_at.map_or(Duration::ZERO, |from| now.since(from));
+        for key in snapshot.captures.keys() {
+            if view.layout.partition(&key).is_none() {
+                snapshot.drop_deleted(&key);
+            }
+        }
+        let cuts = maxbrod_cut::solve(&snapshot.captures.to_capture());
+        let mut parcels = Vec::new();
+        for (key, cut) in &cuts.cuts {
+            let Some(captured) = snapshot.captures.get(key) else { continue };
+            let Some(source) = captured.source else { continue };
+            parcels.push(Parcel {
+                order: captured.order.clone(),
+                source,
+                cut: *cut,
+                leader_epochs: captured.leader_epochs_below(cut),
+                vouched: captured.vouched,
+            });
+        }
+        if let Standing::NoMajority { silent } = &view.standing {
+            let nodes: Vec<String> = silent.iter().map(|node| format!("node {node}")).collect();
+            snapshot.gap(
+                "metadata".to_owned(),
+                format!("no majority of the controllers vouches for it: no answering agent on {}", nodes.join(", ")),
+                "start maxbrod-agent on every controller",
+            );
+        } else if view.standing == Standing::Unsettled {
+            snapshot.gap(
+                "metadata".to_owned(),
+                "a controller has newer records, which no majority took over in time",
+                "check the quorum with kafka-metadata-quorum describe --status, then snapshot again",
+            );
+        }
+        snapshot.view = Some(view.clone());
+        snapshot.cuts = Some(cuts);
+        snapshot.step = Step::Shipping(Box::new(Shipping::new(parcels)));
+    }
+
+    pub(super) fn on_shipped(&mut self, node: NodeId, piece: ShippedPiece, now: Moment) {
+        let run = self.run();
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if let Step::Shipping(shipping) = &mut snapshot.step
+            && piece.attempt == snapshot.attempt
+            && Some(piece.run) == run
+        {
+            shipping.arrived(node, piece, now);
+        }
+    }
+
+    pub(super) fn on_ship_failed(&mut self, node: NodeId, failure: &ShipFailure) {
+        let run = self.run();
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if let (Step::Shipping(shipping), Some(view)) = (&mut snapshot.step, &snapshot.view)
+            && failure.attempt == snapshot.attempt
+            && Some(failure.run) == run
+        {
+            shipping.failed(node, failure, &view.layout, &self.connected);
+        }
+    }
+
+    fn advance_shipping(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(run) = self.assignments.run().map(|run| run.run) else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let Step::Shipping(shipping) = &mut snapshot.step else { return };
+        let assignments = &self.assignments;
+        let orders = shipping.orders(&self.connected, |node, key| assignments.names(node, key), now);
+        for (node, cuts) in orders {
+            out.push(Command::Ship(Ship { node, run, attempt: snapshot.attempt, cuts }));
+        }
+        let refused = match self.require {
+            Require::All => shipping.given_up().first(),
+            Require::OneReplica => None,
+        };
+        if let Some(lost) = refused {
+            let failure = Failure::new(
+                "partition-not-shipped",
+                format!("ship partition {}-{}: {}", lost.topic, lost.key.partition, lost.why),
+                "see the agents' logs; snapshot again, or allow gaps with [snapshot] require = \"one-replica\"",
+            );
+            self.fail(failure, now, out);
+            return;
+        }
+        if shipping.is_over() {
+            self.commit(now, out);
+        }
+    }
+
+    fn commit(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(run) = self.run() else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let Some(view) = snapshot.view.clone() else { return };
+        let Step::Shipping(shipping) = std::mem::replace(&mut snapshot.step, Step::Committing) else { return };
+        let (partitions, given_up) = shipping.finish();
+        for lost in given_up {
+            snapshot.gap(
+                format!("partition {}-{}", lost.topic, lost.key.partition),
+                format!("no replica could be shipped: {}", lost.why),
+                "see the agents' logs, then snapshot again",
+            );
+        }
+        let cuts = snapshot.cuts.take();
+        let vouched = view.standing == Standing::Committed && partitions.iter().all(|partition| partition.vouched);
+        let reached = cuts.as_ref().map_or(Level::CrashConsistent, |cuts| cuts.level);
+        out.push(Command::Commit(Box::new(Harvest {
+            run,
+            attempt: snapshot.attempt,
+            label: snapshot.label.clone(),
+            age: snapshot.frozen_at.map_or(Duration::ZERO, |from| now.since(from)),
+            freeze: snapshot.freeze,
+            level: if vouched { reached } else { reached.min(Level::CrashConsistent) },
+            view,
+            partitions,
+            gaps: snapshot.gaps.iter().cloned().collect(),
+            notes: snapshot.notes.drain(..).chain(cuts.into_iter().flat_map(|cuts| cuts.notes)).collect(),
+        })));
+    }
+
+    pub(super) fn on_committed(&mut self, result: CommitResult, next: OpenRun, now: Moment, out: &mut Vec<Command>) {
+        let run = self.run().unwrap_or(0);
+        out.push(Command::EndRun { run, open_run: next.run });
+        self.assignments.open(next);
+        self.look(now, out);
+        if let Some(snapshot) = self.snapshot.take() {
+            out.push(Command::Finished(snapshot.outcome(run, now, Ok(result))));
+        }
+    }
+
+    pub(super) fn on_commit_failed(&mut self, failure: Failure, now: Moment, out: &mut Vec<Command>) {
+        if matches!(&self.snapshot, Some(Snapshot { step: Step::Committing, .. })) {
+            self.fail(failure, now, out);
+        }
+    }
+
+    pub(super) fn tick_snapshot(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if let (Step::Shipping(shipping), Some(view)) = (&mut snapshot.step, &snapshot.view) {
+            shipping.tick(&view.layout, &self.connected, &self.timing, now);
+        }
+        self.tell(out);
+    }
+}

@@ -1,0 +1,406 @@
+//! A cluster of replicas, elections and agents, as scripted as a test wants it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use maxbrod_cut::{BatchEnd, PartitionKey};
+use maxbrod_kafka::metadata::MetadataImage;
+use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, TopicId, Uuid};
+
+use crate::config::Require;
+use crate::harvest::{Harvest, Shipped, ShippedChunk, ShippedPiece};
+use crate::layout::{Layout, Partition, RetentionClass, Topic};
+use crate::sequencer::*;
+
+pub(super) fn key(topic: u8, partition: i32) -> PartitionKey {
+    PartitionKey { topic_id: TopicId(Uuid([topic; 16])), partition: PartitionId(partition) }
+}
+
+pub(super) fn batch(end: i64, epoch: i32, crc: u32) -> BatchEnd {
+    BatchEnd { end_offset: Offset(end), leader_epoch: LeaderEpoch(epoch), crc }
+}
+
+/// What happens to the metadata after the first answers of a phase.
+enum Twist {
+    Elect { key: PartitionKey, times: u32 },
+    Members { key: PartitionKey, members: Vec<NodeId> },
+    Delete { topic: TopicId },
+}
+
+pub(super) struct World {
+    pub(super) sequencer: Sequencer,
+    now: Duration,
+    layout: Layout,
+    logs: BTreeMap<(NodeId, PartitionKey), Vec<BatchEnd>>,
+    nodes: BTreeSet<NodeId>,
+    muted: BTreeSet<NodeId>,
+    damaged: BTreeSet<(NodeId, PartitionKey)>,
+    unshippable: BTreeSet<(NodeId, PartitionKey)>,
+    twists: Vec<(Phase, Twist)>,
+    events: VecDeque<Event>,
+    held: Vec<Ship>,
+    started: bool,
+    pub(super) standing: Standing,
+    pub(super) repeat_and_reorder: bool,
+    pub(super) hold_shipping: bool,
+    pub(super) hold_seeding: bool,
+    pub(super) commit_failure: Option<Failure>,
+    pub(super) queries: Vec<Query>,
+    pub(super) ships: Vec<Ship>,
+    pub(super) assigns: Vec<Assign>,
+    pub(super) progress: Vec<Progress>,
+    pub(super) pinned: BTreeSet<(NodeId, PartitionKey)>,
+    pub(super) released: usize,
+    pub(super) run_ended: Option<(u64, u64)>,
+    pub(super) harvest: Option<Harvest>,
+    pub(super) finished: Option<Outcome>,
+}
+
+impl World {
+    pub(super) fn new(require: Require, nodes: &[i32]) -> Self {
+        let nodes: BTreeSet<NodeId> = nodes.iter().copied().map(NodeId).collect();
+        let layout = Layout {
+            offset: Offset(100),
+            epoch: LeaderEpoch(1),
+            topics: BTreeMap::new(),
+            brokers: nodes.clone(),
+            controllers: nodes.clone(),
+        };
+        Self {
+            sequencer: Sequencer::new(3, require, Timing::default()),
+            now: Duration::from_secs(1),
+            layout,
+            logs: BTreeMap::new(),
+            nodes,
+            muted: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            unshippable: BTreeSet::new(),
+            twists: Vec::new(),
+            events: VecDeque::new(),
+            held: Vec::new(),
+            started: false,
+            standing: Standing::Committed,
+            repeat_and_reorder: false,
+            hold_shipping: false,
+            hold_seeding: false,
+            commit_failure: None,
+            queries: Vec::new(),
+            ships: Vec::new(),
+            assigns: Vec::new(),
+            progress: Vec::new(),
+            pinned: BTreeSet::new(),
+            released: 0,
+            run_ended: None,
+            harvest: None,
+            finished: None,
+        }
+    }
+
+    pub(super) fn require(&mut self, require: Require) {
+        self.sequencer = Sequencer::new(3, require, Timing::default());
+    }
+
+    // ---- the cluster ------------------------------------------------------------------------------------------------
+
+    pub(super) fn topic(&mut self, id: u8, name: &str, partitions: &[&[i32]]) {
+        let partitions = partitions.iter().enumerate().map(|(index, members)| {
+            let members: Vec<NodeId> = members.iter().copied().map(NodeId).collect();
+            let state = Partition { leader: members.first().copied(), leader_epoch: LeaderEpoch(9), members };
+            (PartitionId(index as i32), state)
+        });
+        let partitions = partitions.collect();
+        let compacted = name.starts_with("__");
+        let topic = Topic { name: name.to_owned(), compacted, class: RetentionClass::Month, partitions };
+        self.layout.topics.insert(TopicId(Uuid([id; 16])), topic);
+    }
+
+    pub(super) fn write_all(&mut self, topic: u8, partition: i32, batches: &[BatchEnd]) {
+        for node in self.nodes.clone() {
+            self.logs.insert((node, key(topic, partition)), batches.to_vec());
+        }
+    }
+
+    pub(super) fn write(&mut self, node: i32, topic: u8, partition: i32, batches: &[BatchEnd]) {
+        self.logs.insert((NodeId(node), key(topic, partition)), batches.to_vec());
+    }
+
+    pub(super) fn set_members(&mut self, topic: u8, partition: i32, members: &[i32]) {
+        if let Some(state) = self.partition_mut(key(topic, partition)) {
+            state.members = members.iter().copied().map(NodeId).collect();
+        }
+    }
+
+    fn partition_mut(&mut self, key: PartitionKey) -> Option<&mut Partition> {
+        self.layout.topics.get_mut(&key.topic_id)?.partitions.get_mut(&key.partition)
+    }
+
+    pub(super) fn damage(&mut self, node: i32, topic: u8, partition: i32) {
+        self.damaged.insert((NodeId(node), key(topic, partition)));
+    }
+
+    pub(super) fn repair(&mut self) {
+        self.damaged.clear();
+    }
+
+    pub(super) fn fail_shipping(&mut self, node: i32, topic: u8, partition: i32) {
+        self.unshippable.insert((NodeId(node), key(topic, partition)));
+    }
+
+    pub(super) fn mute(&mut self, node: i32) {
+        self.muted.insert(NodeId(node));
+    }
+
+    pub(super) fn unmute(&mut self, node: i32) {
+        self.muted.remove(&NodeId(node));
+    }
+
+    pub(super) fn elect_after(&mut self, phase: Phase, topic: u8, partition: i32, times: u32) {
+        self.twists.push((phase, Twist::Elect { key: key(topic, partition), times }));
+    }
+
+    pub(super) fn members_after(&mut self, phase: Phase, topic: u8, partition: i32, members: &[i32]) {
+        let members = members.iter().copied().map(NodeId).collect();
+        self.twists.push((phase, Twist::Members { key: key(topic, partition), members }));
+    }
+
+    pub(super) fn delete_after(&mut self, phase: Phase, topic: u8) {
+        self.twists.push((phase, Twist::Delete { topic: TopicId(Uuid([topic; 16])) }));
+    }
+
+    // ---- what happens -----------------------------------------------------------------------------------------------
+
+    pub(super) fn start(&mut self) {
+        self.started = true;
+        self.handle(Event::RunOpened(OpenRun { run: 7, base: Arc::default() }));
+        for node in self.nodes.clone() {
+            self.handle(Event::AgentJoined { node });
+        }
+    }
+
+    pub(super) fn join(&mut self, node: i32) {
+        self.nodes.insert(NodeId(node));
+        if self.started {
+            self.handle(Event::AgentJoined { node: NodeId(node) });
+        }
+    }
+
+    pub(super) fn leave(&mut self, node: i32) {
+        self.nodes.remove(&NodeId(node));
+        if self.started {
+            self.handle(Event::AgentLeft { node: NodeId(node) });
+        }
+    }
+
+    pub(super) fn create(&mut self) {
+        self.finished = None;
+        self.harvest = None;
+        self.handle(Event::Create { label: "test".to_owned() });
+        self.pass(Duration::from_millis(300));
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += Duration::from_millis(100);
+            self.handle(Event::Tick);
+        }
+    }
+
+    /// Lets the agents do what they were held back from.
+    pub(super) fn reship(&mut self) {
+        for ship in std::mem::take(&mut self.held) {
+            self.ship(&ship);
+        }
+        self.drain();
+    }
+
+    pub(super) fn outcome(&self) -> &Outcome {
+        self.finished.as_ref().expect("the snapshot has ended")
+    }
+
+    pub(super) fn source_of(&self, topic: u8, partition: i32) -> i32 {
+        let key = key(topic, partition);
+        let named = |assign: &&Assign| assign.partitions.iter().any(|order| order.key == key);
+        self.assigns.iter().rev().find(named).map(|assign| assign.node.0).expect("assigned")
+    }
+
+    pub(super) fn handle(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            self.now += Duration::from_micros(10);
+            for command in self.sequencer.handle(Moment(self.now), event) {
+                self.obey(command);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::ReadMetadata { reading } => {
+                let event = if self.nodes.is_empty() {
+                    Event::NoMetadata { reading, why: "no agent of a controller is connected".to_owned() }
+                } else {
+                    let layout = Arc::new(self.layout.clone());
+                    let view = View { layout, image: Arc::new(MetadataImage::new()), standing: self.standing.clone() };
+                    Event::Metadata { reading, view }
+                };
+                self.events.push_back(event);
+            }
+            Command::Assign(assign) => {
+                if !self.hold_seeding {
+                    let (node, run, generation) = (assign.node, assign.run, assign.generation);
+                    self.events.push_back(Event::CaughtUp { node, run, generation });
+                }
+                self.assigns.push(assign);
+            }
+            Command::Query(query) => self.answer(query),
+            Command::Ship(ship) => {
+                self.ships.push(ship.clone());
+                if self.hold_shipping { self.held.push(ship) } else { self.ship(&ship) }
+            }
+            Command::Release { .. } => self.released += 1,
+            Command::Commit(harvest) => {
+                let run = harvest.run;
+                self.harvest = Some(*harvest);
+                let result = CommitResult {
+                    id: "snapshot".to_owned(),
+                    consistency: "crash-consistent".to_owned(),
+                    new_bytes: 0,
+                    read_bytes: 0,
+                    logical_bytes: 0,
+                    partitions: 0,
+                };
+                let next = OpenRun { run: run + 1, base: Arc::default() };
+                self.events.push_back(match &self.commit_failure {
+                    Some(failure) => Event::CommitFailed(failure.clone()),
+                    None => Event::Committed { result, next },
+                });
+            }
+            Command::EndRun { run, open_run } => self.run_ended = Some((run, open_run)),
+            Command::Progress(progress) => self.progress.push(progress),
+            Command::Finished(outcome) => self.finished = Some(outcome),
+        }
+    }
+
+    fn answer(&mut self, query: Query) {
+        self.queries.push(query.clone());
+        if self.muted.contains(&query.node) {
+            return;
+        }
+        let mut messages = Vec::new();
+        for asked in &query.partitions {
+            if asked.pin_from.is_some() {
+                self.pinned.insert((query.node, asked.key));
+            }
+            let report = Report { key: asked.key, seen: self.look(&query, asked) };
+            messages.push(Reports {
+                run: query.run,
+                attempt: query.attempt,
+                phase: query.phase,
+                request: query.request,
+                reports: vec![report],
+            });
+        }
+        if self.repeat_and_reorder {
+            messages.reverse();
+            messages.extend(messages.clone());
+        }
+        let node = query.node;
+        self.events.extend(messages.into_iter().map(|reports| Event::Reports { node, reports }));
+        self.twist(&query);
+    }
+
+    fn look(&self, query: &Query, asked: &QueryPartition) -> Result<Seen, String> {
+        if self.damaged.contains(&(query.node, asked.key)) {
+            return Err("it has no replica there".to_owned());
+        }
+        let log = self.logs.get(&(query.node, asked.key)).ok_or("it has no replica there")?;
+        let above = asked.since.map_or(0, |since| log.iter().filter(|batch| batch.end_offset > since).count());
+        let first = log.len().saturating_sub(above + query.depth as usize);
+        let mut leader_epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let mut start = Offset(0);
+        for batch in log {
+            if leader_epochs.last().is_none_or(|(epoch, _)| *epoch < batch.leader_epoch) {
+                leader_epochs.push((batch.leader_epoch, start));
+            }
+            start = batch.end_offset;
+        }
+        Ok(Seen {
+            log_start: Offset(0),
+            log_end: log.last().map_or(Offset(0), |batch| batch.end_offset),
+            batches: log[first..].to_vec(),
+            whole: first == 0,
+            leader_epochs: if asked.leader_epochs { leader_epochs } else { Vec::new() },
+            transactional: Vec::new(),
+            directory: DirectoryId(Uuid([1; 16])),
+            pin_failure: None,
+        })
+    }
+
+    fn twist(&mut self, query: &Query) {
+        for (phase, twist) in std::mem::take(&mut self.twists) {
+            let concerns = |key: &PartitionKey| phase == query.phase && query.partitions.iter().any(|asked| asked.key == *key);
+            match twist {
+                Twist::Elect { key, times } if concerns(&key) => {
+                    if let Some(state) = self.partition_mut(key) {
+                        state.leader_epoch = LeaderEpoch(state.leader_epoch.0 + 1);
+                    }
+                    if times > 1 {
+                        self.twists.push((phase, Twist::Elect { key, times: times - 1 }));
+                    }
+                }
+                Twist::Members { key, members } if concerns(&key) => {
+                    if let Some(state) = self.partition_mut(key) {
+                        state.members = members;
+                    }
+                }
+                Twist::Delete { topic } if phase == query.phase => {
+                    self.layout.topics.remove(&topic);
+                }
+                twist => self.twists.push((phase, twist)),
+            }
+        }
+    }
+
+    fn ship(&mut self, ship: &Ship) {
+        let node = ship.node;
+        if !self.nodes.contains(&node) {
+            return;
+        }
+        for order in &ship.cuts {
+            if self.unshippable.contains(&(node, order.key)) {
+                let failure = ShipFailure {
+                    run: ship.run,
+                    attempt: ship.attempt,
+                    key: order.key,
+                    code: "segment-damaged".to_owned(),
+                    message: "read segment 0: CRC mismatch".to_owned(),
+                    try_elsewhere: true,
+                };
+                self.events.push_back(Event::ShipFailed { node, failure });
+                continue;
+            }
+            let chunk = ShippedChunk {
+                id: [7; 32],
+                base_offset: Offset(0),
+                next_offset: order.cut.offset(),
+                leader_epoch: LeaderEpoch(0),
+                logical_length: 100,
+                place: None,
+                closed: true,
+            };
+            let chunks = if order.cut.offset() == Offset(0) { Vec::new() } else { vec![chunk] };
+            let shipped = Shipped { chunks, partition_metadata: "version: 0".to_owned(), ..Shipped::default() };
+            let piece = ShippedPiece { run: ship.run, attempt: ship.attempt, key: order.key, shipped, more: false };
+            let copies = if self.repeat_and_reorder { 2 } else { 1 };
+            for _ in 0..copies {
+                self.events.push_back(Event::Shipped { node, piece: piece.clone() });
+            }
+        }
+    }
+}
