@@ -160,10 +160,10 @@ impl MetadataImage {
         self.topic_ids.insert(record.name.clone(), record.topic_id);
         self.topics.insert(
             record.topic_id,
-            Topic {
+            Arc::new(Topic {
                 record,
                 partitions: BTreeMap::new(),
-            },
+            }),
         );
     }
 
@@ -173,7 +173,7 @@ impl MetadataImage {
             .topics
             .get_mut(&record.topic_id)
             .ok_or(ReplayReason::NoTopic(record.topic_id))?;
-        topic.partitions.insert(record.partition_id, record);
+        Arc::make_mut(topic).partitions.insert(record.partition_id, record);
         Ok(())
     }
 
@@ -187,16 +187,13 @@ impl MetadataImage {
 
     fn clear_elr(&mut self, topic_name: &str) -> Result<(), ReplayReason> {
         if topic_name.is_empty() {
-            self.topics
-                .values_mut()
-                .flat_map(|topic| topic.partitions.values_mut())
-                .for_each(clear_elr);
+            self.topics.values_mut().for_each(clear_elr);
             return Ok(());
         }
         let id = self.topic_ids.get(topic_name);
         let topic = id.and_then(|id| self.topics.get_mut(id));
         let topic = topic.ok_or_else(|| ReplayReason::NoTopicNamed(topic_name.to_owned()))?;
-        topic.partitions.values_mut().for_each(clear_elr);
+        clear_elr(topic);
         Ok(())
     }
 
@@ -239,9 +236,18 @@ impl MetadataImage {
 }
 
 /// Kafka's `TopicDelta.maybeClearElr`: a partition that has neither stays as it is.
-fn clear_elr(partition: &mut PartitionRecord) {
-    if !partition.elr().is_empty() || partition.last_known_elr.as_ref().is_some_and(|last| !last.is_empty()) {
-        partition.set_elr(Vec::new(), Vec::new());
-        partition.partition_epoch = partition.partition_epoch.wrapping_add(1);
+fn clear_elr(topic: &mut Arc<Topic>) {
+    let has_any = |partition: &PartitionRecord| {
+        !partition.elr().is_empty() || partition.last_known_elr.as_ref().is_some_and(|last| !last.is_empty())
+    };
+    if topic.partitions().any(has_any) {
+        for partition in Arc::make_mut(topic)
+            .partitions
+            .values_mut()
+            .filter(|partition| has_any(partition))
+        {
+            partition.set_elr(Vec::new(), Vec::new());
+            partition.partition_epoch = partition.partition_epoch.wrapping_add(1);
+        }
     }
 }

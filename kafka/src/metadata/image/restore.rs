@@ -45,17 +45,23 @@ impl MetadataImage {
 
     /// A partition, to be changed.
     pub fn partition_mut(&mut self, topic: TopicId, partition: PartitionId) -> Option<&mut PartitionRecord> {
-        self.topics.get_mut(&topic)?.partitions.get_mut(&partition)
+        Arc::make_mut(self.topics.get_mut(&topic)?)
+            .partitions
+            .get_mut(&partition)
     }
 
     /// All partitions, to be changed.
     pub fn partitions_mut(&mut self) -> impl Iterator<Item = &mut PartitionRecord> {
-        self.topics.values_mut().flat_map(|topic| topic.partitions.values_mut())
+        self.topics
+            .values_mut()
+            .flat_map(|topic| Arc::make_mut(topic).partitions.values_mut())
     }
 
     /// Removes a partition, say one that the backup does not hold.
     pub fn remove_partition(&mut self, topic: TopicId, partition: PartitionId) -> Option<PartitionRecord> {
-        self.topics.get_mut(&topic)?.partitions.remove(&partition)
+        Arc::make_mut(self.topics.get_mut(&topic)?)
+            .partitions
+            .remove(&partition)
     }
 
     /// Removes a topic with its partitions and configs.
@@ -66,17 +72,12 @@ impl MetadataImage {
             self.topic_ids.remove(topic.name());
             self.configs.remove(&ConfigResource::topic(topic.name()));
         }
-        Some(topic)
+        Some(Arc::unwrap_or_clone(topic))
     }
 
     /// Removes the topics that `keep` says no to, with their partitions and configs.
     pub fn retain_topics(&mut self, mut keep: impl FnMut(&Topic) -> bool) {
-        let gone: Vec<TopicId> = self
-            .topics
-            .values()
-            .filter(|topic| !keep(topic))
-            .map(Topic::id)
-            .collect();
+        let gone: Vec<TopicId> = self.topics().filter(|topic| !keep(topic)).map(Topic::id).collect();
         for id in gone {
             self.remove_topic(id);
         }

@@ -18,7 +18,7 @@ impl MetadataImage {
             .chain(self.zk_migration_state.iter().cloned().map(MetadataRecord::from))
             .chain(self.brokers.values().cloned().map(MetadataRecord::from))
             .chain(self.controllers.values().cloned().map(MetadataRecord::from))
-            .chain(self.topics.values().flat_map(topic_records))
+            .chain(self.topics().flat_map(topic_records))
             .chain(self.configs().cloned().map(MetadataRecord::from))
             .chain(self.quotas().cloned().map(MetadataRecord::from))
             .chain(self.producer_ids.iter().map(producer_ids_record))
