@@ -1,0 +1,78 @@
+//! Transactions are whole, chains exactly-once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Problem;
+use crate::dump::{Dump, TransactionTag};
+use crate::partition::TopicPartition;
+
+/// The load's transactions of which a `read_committed` consumer gets a part only.
+///
+/// Topics that lost records from their beginning are left out: of old transactions they hold a part by right.
+pub fn torn_transactions(dump: &Dump) -> Vec<Problem> {
+    let shortened: BTreeSet<&str> = dump
+        .partitions
+        .iter()
+        .filter(|(_, it)| it.start > 0)
+        .map(|(name, _)| name.topic.as_str())
+        .collect();
+    let mut seen: BTreeMap<&TransactionTag, usize> = BTreeMap::new();
+    for (name, partition) in &dump.partitions {
+        if shortened.contains(name.topic.as_str()) {
+            continue;
+        }
+        for tag in partition
+            .records
+            .iter()
+            .filter(|it| it.visible)
+            .filter_map(|it| it.transaction.as_ref())
+        {
+            *seen.entry(tag).or_default() += 1;
+        }
+    }
+    let torn = seen
+        .into_iter()
+        .map(|(tag, visible)| (tag, visible, usize::try_from(tag.records).unwrap_or(usize::MAX)));
+    torn.filter(|(_, visible, records)| visible != records)
+        .map(|(tag, visible, records)| Problem::Torn {
+            id: tag.id.clone(),
+            number: tag.number,
+            visible,
+            records,
+        })
+        .collect()
+}
+
+/// The inputs of a chain that did not give exactly one visible output: those of topic `from` below the chain's committed
+/// offsets without one or with several, and those beyond with any.
+pub fn chain_violations(dump: &Dump, from: &str, to: &str, committed: &BTreeMap<TopicPartition, i64>) -> Vec<Problem> {
+    let mut outputs: BTreeMap<&str, usize> = BTreeMap::new();
+    let written = dump
+        .partitions
+        .iter()
+        .filter(|(name, _)| name.topic == to)
+        .flat_map(|(_, it)| &it.records);
+    for source in written
+        .filter(|record| record.visible)
+        .filter_map(|record| record.source.as_deref())
+    {
+        *outputs.entry(source).or_default() += 1;
+    }
+    let mut problems = Vec::new();
+    for (name, partition) in dump.partitions.iter().filter(|(name, _)| name.topic == from) {
+        let position = committed.get(name).copied().unwrap_or(0);
+        for record in partition.records.iter().filter(|record| record.visible) {
+            let source = format!("{name}@{}", record.offset);
+            let found = outputs.remove(source.as_str()).unwrap_or(0);
+            if found != usize::from(record.offset < position) {
+                problems.push(Problem::ChainBroken { source, outputs: found });
+            }
+        }
+    }
+    // Outputs of inputs that nobody can read.
+    problems.extend(outputs.into_iter().map(|(source, outputs)| Problem::ChainBroken {
+        source: source.into(),
+        outputs,
+    }));
+    problems
+}
