@@ -212,12 +212,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// More than a limit of the format.
+    /// Something that the format has no place for.
     #[error("writing {object}: {reason}")]
-    Limit {
+    Unwritable {
         /// What was written.
         object: String,
-        /// The limit.
+        /// Why not.
         reason: String,
     },
     /// The store failed.
@@ -258,7 +258,7 @@ impl Error {
             Self::Fenced { .. } => "fenced",
             Self::Dishonest { .. } => "dishonest-store",
             Self::UploadRefused { .. } => "upload-refused",
-            Self::Limit { .. } => "format-limit",
+            Self::Unwritable { .. } => "unwritable",
             Self::Store { .. } => "store-failed",
         }
     }
@@ -287,7 +287,7 @@ impl Error {
             | Self::Fenced { .. }
             | Self::Dishonest { .. }
             | Self::UploadRefused { .. }
-            | Self::Limit { .. }
+            | Self::Unwritable { .. }
             | Self::Store { .. } => ErrorKind::Failed,
         }
     }

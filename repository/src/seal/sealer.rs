@@ -67,7 +67,7 @@ impl Sealer {
         out: &mut Vec<u8>,
     ) -> Result<u64> {
         if body.len() as u64 > MAX_BODY {
-            return Err(Error::Limit {
+            return Err(Error::Unwritable {
                 object: format!("blob {id}"),
                 reason: format!("it is larger than {MAX_BODY} bytes"),
             });
@@ -97,7 +97,7 @@ impl Sealer {
                 let sealed_from = out.len();
                 out.push(codec);
                 out.extend_from_slice(content);
-                let failed = || Error::Limit {
+                let failed = || Error::Unwritable {
                     object: format!("blob {id}"),
                     reason: "the cipher refused it".to_owned(),
                 };
