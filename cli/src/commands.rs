@@ -1,0 +1,29 @@
+//! The commands, one module each.
+
+mod audit;
+mod cluster;
+mod init;
+mod manual;
+mod snapshot;
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::exit::Result;
+use crate::output::Output;
+
+/// Runs the command that was typed.
+pub async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Init(options) => init::run(options, global, output).await,
+        Command::Snapshot(command) => snapshot::run(command, global, output).await,
+        Command::Cluster(command) => cluster::run(command, global, output).await,
+        Command::Audit(command) => audit::run(command, global, output).await,
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(dir.as_deref()),
+        Command::Restore(_) | Command::Repository(_) | Command::Demo(_) => {
+            Err(crate::exit::Failure::usage("not built into this version yet"))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `maxbrod audit`: the journal as a trail of what was done, and its check.
+
+use std::process::ExitCode;
+
+use maxbrod_repository::{Entry, ErrorKind, verify_journal};
+use serde::Serialize;
+
+use crate::args::{Audit, Global};
+use crate::exit::{Failure, Kind, Result};
+use crate::output::{Output, table};
+use crate::repository;
+
+#[derive(Serialize)]
+struct VerifyDocument {
+    entries: u64,
+    findings: Vec<FindingDocument>,
+}
+
+#[derive(Serialize)]
+struct FindingDocument {
+    entry: u64,
+    code: &'static str,
+    message: String,
+}
+
+pub async fn run(command: Audit, global: &Global, output: Output) -> Result<ExitCode> {
+    match command {
+        Audit::Show => show(global, output).await,
+        Audit::Verify => verify(global, output).await,
+    }
+}
+
+async fn show(global: &Global, output: Output) -> Result<ExitCode> {
+    let mut entries = repository::open_journal(global).await?.entries().await?;
+    // Checkpoints repeat what the other entries say.
+    for entry in &mut entries {
+        entry.checkpoint = None;
+    }
+    output.print(&entries, || {
+        let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+        table(&["ENTRY", "TIME", "EPOCH", "EVENT", "BY", "DETAIL"], &rows)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let mut detail = serde_json::to_value(&entry.event).unwrap_or_default();
+    if let Some(fields) = detail.as_object_mut() {
+        fields.remove("kind");
+        fields.remove("root");
+        fields.remove("totals");
+    }
+    vec![
+        entry.n.to_string(),
+        entry.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        entry.epoch.to_string(),
+        entry.event.kind().to_owned(),
+        entry.writer.clone(),
+        detail.to_string(),
+    ]
+}
+
+async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
+    let cluster = repository::open_cluster(global).await?;
+    let report = verify_journal(&cluster).await?;
+    let findings: Vec<FindingDocument> = report
+        .findings
+        .iter()
+        .map(|finding| FindingDocument { entry: finding.n, code: finding.error.code(), message: finding.error.to_string() })
+        .collect();
+    let document = VerifyDocument { entries: report.entries, findings };
+    output.print(&document, || {
+        if document.findings.is_empty() {
+            return format!("{} entries, the hash chain is whole, every entry keeps the rules", document.entries);
+        }
+        document.findings.iter().map(|finding| format!("entry {}: {}\n", finding.entry, finding.message)).collect()
+    })?;
+    match report.kind() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(ErrorKind::Integrity) => Ok(Kind::Integrity.code()),
+        Some(ErrorKind::Missing) => Ok(Kind::Incomplete.code()),
+        Some(_) => Err(Failure::new(Kind::Failed, "journal", "the journal could not be checked to its end")),
+    }
+}

@@ -1,0 +1,155 @@
+//! `maxbrod cluster`: what a running coordinator knows.
+
+use std::process::ExitCode;
+
+use maxbrod_proto::operator::{AgentStatus, ClusterStatusReply, ClusterStatusRequest};
+use serde::Serialize;
+
+use crate::args::{Cluster, Global};
+use crate::coordinator;
+use crate::exit::{Kind, Result};
+use crate::output::{Output, bytes, table};
+
+#[derive(Serialize)]
+struct StatusDocument {
+    cluster_id: String,
+    coordinator_version: String,
+    epoch: u64,
+    repository_id: String,
+    open_run: u64,
+    base_snapshot: Option<String>,
+    stage: Option<String>,
+    metadata_offset: i64,
+    metadata_epoch: i32,
+    agents: Vec<AgentDocument>,
+    missing: Vec<MissingDocument>,
+}
+
+#[derive(Serialize)]
+struct AgentDocument {
+    node_id: i32,
+    roles: Vec<String>,
+    state: String,
+    version: String,
+    log_dirs: Vec<LogDirDocument>,
+    pinned_files: u64,
+    pinned_bytes: u64,
+    backlog_bytes: u64,
+    last_seen: String,
+}
+
+#[derive(Serialize)]
+struct LogDirDocument {
+    path: String,
+    directory_id: String,
+    total_bytes: u64,
+    free_bytes: u64,
+    pin_method: String,
+}
+
+#[derive(Serialize)]
+struct MissingDocument {
+    node_id: i32,
+    roles: Vec<String>,
+}
+
+pub async fn run(command: Cluster, global: &Global, output: Output) -> Result<ExitCode> {
+    let mut client = coordinator::connect(global).await?;
+    let reply = client.cluster_status(ClusterStatusRequest {}).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    let incomplete = !reply.missing.is_empty();
+    let status = StatusDocument::from(reply);
+    match command {
+        Cluster::Status => output.print(&status, || status.text())?,
+        Cluster::Agents => output.print(&status.agents, || agents_table(&status.agents))?,
+    }
+    Ok(if incomplete { Kind::Incomplete.code() } else { ExitCode::SUCCESS })
+}
+
+impl From<ClusterStatusReply> for StatusDocument {
+    fn from(reply: ClusterStatusReply) -> Self {
+        let some = |text: String| if text.is_empty() { None } else { Some(text) };
+        Self {
+            cluster_id: reply.cluster_id,
+            coordinator_version: reply.version,
+            epoch: reply.epoch,
+            repository_id: reply.repository_id,
+            open_run: reply.open_run,
+            base_snapshot: some(reply.base_snapshot),
+            stage: some(reply.stage),
+            metadata_offset: reply.metadata_offset,
+            metadata_epoch: reply.metadata_epoch,
+            agents: reply.agents.into_iter().map(AgentDocument::from).collect(),
+            missing: reply
+                .missing
+                .into_iter()
+                .map(|node| MissingDocument { node_id: node.node_id, roles: node.roles })
+                .collect(),
+        }
+    }
+}
+
+impl From<AgentStatus> for AgentDocument {
+    fn from(agent: AgentStatus) -> Self {
+        Self {
+            node_id: agent.node_id,
+            roles: agent.roles,
+            state: agent.state,
+            version: agent.version,
+            log_dirs: agent
+                .log_dirs
+                .into_iter()
+                .map(|dir| LogDirDocument {
+                    path: dir.path,
+                    directory_id: dir.directory_id,
+                    total_bytes: dir.total_bytes,
+                    free_bytes: dir.free_bytes,
+                    pin_method: dir.pin_method,
+                })
+                .collect(),
+            pinned_files: agent.pinned_files,
+            pinned_bytes: agent.pinned_bytes,
+            backlog_bytes: agent.backlog_bytes,
+            last_seen: agent.last_seen,
+        }
+    }
+}
+
+impl StatusDocument {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nmetadata      offset {}, epoch {}\n\n",
+            self.cluster_id,
+            self.coordinator_version,
+            self.epoch,
+            self.repository_id,
+            self.open_run,
+            self.base_snapshot.as_deref().unwrap_or("none yet"),
+            self.stage.as_deref().unwrap_or("no snapshot"),
+            self.metadata_offset,
+            self.metadata_epoch,
+        );
+        text.push_str(&agents_table(&self.agents));
+        for node in &self.missing {
+            text.push_str(&format!("MISSING  node {} ({}): no agent is connected\n", node.node_id, node.roles.join(", ")));
+        }
+        text
+    }
+}
+
+fn agents_table(agents: &[AgentDocument]) -> String {
+    let rows: Vec<Vec<String>> = agents
+        .iter()
+        .map(|agent| {
+            let dirs = agent.log_dirs.iter().map(|dir| format!("{} ({} free)", dir.path, bytes(dir.free_bytes)));
+            vec![
+                agent.node_id.to_string(),
+                agent.roles.join("+"),
+                agent.state.clone(),
+                agent.version.clone(),
+                format!("{} ({} files)", bytes(agent.pinned_bytes), agent.pinned_files),
+                dirs.collect::<Vec<_>>().join(", "),
+            ]
+        })
+        .collect();
+    table(&["NODE", "ROLES", "STATE", "VERSION", "PINNED", "LOG DIRS"], &rows)
+}

@@ -1,0 +1,124 @@
+//! `maxbrod snapshot create` and `cancel`: what a running coordinator is asked to do.
+
+use std::process::ExitCode;
+
+use indicatif::ProgressBar;
+use maxbrod_proto::operator::{CancelSnapshotRequest, CreateSnapshotRequest, SnapshotOutcome, SnapshotProgress};
+use serde::Serialize;
+
+use crate::args::{Global, SnapshotCreate};
+use crate::coordinator;
+use crate::exit::{Failure, Kind, Result};
+use crate::output::{Output, bytes};
+
+#[derive(Serialize)]
+struct Created {
+    id: String,
+    consistency: String,
+    run: u64,
+    duration_ms: u64,
+    freeze_ms: u64,
+    new_bytes: u64,
+    read_bytes: u64,
+    logical_bytes: u64,
+    partitions: u64,
+    gaps: Vec<GapDocument>,
+}
+
+#[derive(Serialize)]
+struct GapDocument {
+    what: String,
+    why: String,
+    remedy: String,
+}
+
+/// Takes a snapshot; with `--wait` until it is committed.
+pub async fn create(options: SnapshotCreate, global: &Global, output: Output) -> Result<ExitCode> {
+    let mut client = coordinator::connect(global).await?;
+    let request = CreateSnapshotRequest { label: options.label, detach: !options.wait };
+    let mut progress =
+        client.create_snapshot(request).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    let bar = output.spinner("asking the coordinator");
+    let mut outcome = None;
+    while let Some(message) = progress.message().await.map_err(|status| coordinator::refused(&status))? {
+        show(&bar, &message);
+        outcome = message.outcome.or(outcome);
+    }
+    bar.finish_and_clear();
+    match outcome {
+        Some(outcome) => finished(outcome, output),
+        None if !options.wait => {
+            output.print(&serde_json::json!({ "accepted": true }), || {
+                "accepted; `maxbrod cluster status` tells how far it is".to_owned()
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => Err(Failure::new(Kind::Failed, "outcome-unknown", "the coordinator hung up before the snapshot's outcome was known")
+            .remedy("`maxbrod cluster status` and `maxbrod snapshot list` tell whether it was committed")),
+    }
+}
+
+/// Ends the running snapshot without a commit.
+pub async fn cancel(global: &Global, output: Output) -> Result<ExitCode> {
+    let mut client = coordinator::connect(global).await?;
+    let reply =
+        client.cancel_snapshot(CancelSnapshotRequest {}).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    output.print(&serde_json::json!({ "cancelled": reply.cancelled }), || {
+        if reply.cancelled { "cancelled".to_owned() } else { "no snapshot was running".to_owned() }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(bar: &ProgressBar, progress: &SnapshotProgress) {
+    let mut message = progress.stage.clone();
+    if progress.partitions_total > 0 {
+        message.push_str(&format!(" {}/{} partitions", progress.partitions_done, progress.partitions_total));
+    }
+    if progress.bytes_total > 0 {
+        message.push_str(&format!(" {} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total)));
+    }
+    if progress.attempt > 1 {
+        message.push_str(&format!(" (attempt {})", progress.attempt));
+    }
+    bar.set_message(message);
+}
+
+fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
+    if let Some(error) = outcome.error {
+        return Err(Failure::new(Kind::Failed, &error.code, error.message).remedy(error.remedy));
+    }
+    let created = Created {
+        id: outcome.id,
+        consistency: outcome.consistency,
+        run: outcome.run,
+        duration_ms: outcome.duration_ms,
+        freeze_ms: outcome.freeze_ms,
+        new_bytes: outcome.new_bytes,
+        read_bytes: outcome.read_bytes,
+        logical_bytes: outcome.logical_bytes,
+        partitions: outcome.partitions,
+        gaps: outcome
+            .gaps
+            .into_iter()
+            .map(|gap| GapDocument { what: gap.what, why: gap.why, remedy: gap.remedy })
+            .collect(),
+    };
+    output.print(&created, || {
+        let mut text = format!(
+            "snapshot {}\n  consistency  {}\n  partitions   {}\n  holds        {} of log\n  read         {}\n  stored       {} new\n  took         {:.1} s (phases {} ms)\n",
+            created.id,
+            created.consistency,
+            created.partitions,
+            bytes(created.logical_bytes),
+            bytes(created.read_bytes),
+            bytes(created.new_bytes),
+            created.duration_ms as f64 / 1000.0,
+            created.freeze_ms,
+        );
+        for gap in &created.gaps {
+            text.push_str(&format!("  MISSING      {}: {} ({})\n", gap.what, gap.why, gap.remedy));
+        }
+        text
+    })?;
+    Ok(if created.gaps.is_empty() { ExitCode::SUCCESS } else { Kind::Incomplete.code() })
+}
