@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 
 pub use self::log::LogProblem;
 pub use self::node::Node;
+pub(crate) use self::ports::free_ports;
 pub use self::spec::{ClusterSpec, NodeId, NodeSpec, Role, Voters};
 use crate::client::{Client, Format, Tool};
 use crate::distribution::Distribution;
@@ -58,7 +59,7 @@ impl Cluster {
                 )
             })
             .collect();
-        let mut ports = ports::free_ports(2 * nodes.len())?.into_iter();
+        let mut ports = free_ports(2 * nodes.len())?.into_iter();
         for node in &mut nodes {
             node.broker_port = ports.next().filter(|_| node.role.is_broker());
             node.controller_port = ports.next().filter(|_| node.role.is_controller());

@@ -25,6 +25,7 @@ mod java;
 mod load;
 mod partition;
 mod process;
+mod programs;
 mod setup;
 mod workload;
 
@@ -39,6 +40,7 @@ pub use error::LabError;
 pub use java::Java;
 pub use load::{LoadCounters, LoadHandle, LoadSummary};
 pub use partition::TopicPartition;
+pub use programs::{Finished, Programs, agent_name};
 pub use setup::{AclSpec, QuotaSpec, ScramUserSpec, Setup, TopicSpec};
 pub use workload::{
     ChainSpec, Codec, CompactedSpec, DeleteRecordsSpec, GroupProtocol, GroupSpec, LoadSpec, PlainSpec,
