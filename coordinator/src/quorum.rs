@@ -126,16 +126,21 @@ impl Quorum {
         self.nodes.remove(&node);
     }
 
-    /// Folds what has become committed. Returns whether the image changed.
-    fn fold(&mut self) -> Result<bool, QuorumError> {
+    /// Folds what has become committed, by the logs of those who answered just now: what others held a while ago may have been
+    /// replaced, and hides a newer epoch. Returns whether the image changed.
+    fn fold(&mut self, answered: &BTreeSet<NodeId>) -> Result<bool, QuorumError> {
         let mut changed = self.adopt_checkpoint()?;
         let Some(folded) = &mut self.folded else { return Ok(false) };
+        // Logs that were sent anew have not been compared yet.
+        for log in self.nodes.values_mut() {
+            log.trim(folded.at);
+        }
         let voters = match &folded.voters {
             Some(voters) => voters.iter().copied().collect(),
             None if !self.configured.is_empty() => self.configured.iter().copied().collect(),
             None => self.nodes.keys().copied().collect::<BTreeSet<_>>(),
         };
-        let Some((node, committed)) = common_batches(&self.nodes, &voters) else { return Ok(changed) };
+        let Some((node, committed)) = common_batches(&self.nodes, &voters, answered) else { return Ok(changed) };
         let image = Arc::make_mut(&mut folded.image);
         for batch in committed {
             match replay(image, &batch) {
@@ -230,8 +235,12 @@ impl Quorum {
 
 /// The batches beyond the folded prefix that a majority holds, up to the last one of the newest epoch that anyone holds, and a
 /// node that holds them.
-fn common_batches(nodes: &BTreeMap<NodeId, NodeLog>, voters: &BTreeSet<NodeId>) -> Option<(NodeId, Vec<Arc<LogBatch>>)> {
-    let logs = || nodes.iter().filter(|(node, _)| voters.contains(node));
+fn common_batches(
+    nodes: &BTreeMap<NodeId, NodeLog>,
+    voters: &BTreeSet<NodeId>,
+    answered: &BTreeSet<NodeId>,
+) -> Option<(NodeId, Vec<Arc<LogBatch>>)> {
+    let logs = || nodes.iter().filter(|(node, _)| voters.contains(node) && answered.contains(node));
     let newest_epoch = logs().filter_map(|(_, log)| log.last()).map(|(epoch, _)| epoch).max()?;
     let mut holders: BTreeMap<(Offset, LeaderEpoch, u32), usize> = BTreeMap::new();
     for (_, log) in logs().filter(|(_, log)| log.holds_folded()) {

@@ -162,7 +162,9 @@ impl Quorum {
         if let Some(until) = reading.pause_until {
             return if now >= until { Answer::Ask(self.ask(reading, next_request, now)) } else { Answer::Wait };
         }
-        if let Err(error) = self.fold() {
+        let answered: BTreeSet<NodeId> =
+            reading.asked.iter().copied().filter(|node| !reading.troubles.contains_key(node)).collect();
+        if let Err(error) = self.fold(&answered) {
             return Answer::Nothing { why: error.to_string() };
         }
         if self.is_contradicted() && !reading.started_over {
@@ -170,8 +172,6 @@ impl Quorum {
             self.start_over();
             return Answer::Ask(self.ask(reading, next_request, now));
         }
-        let answered: BTreeSet<NodeId> =
-            reading.asked.iter().copied().filter(|node| !reading.troubles.contains_key(node)).collect();
         let voters = self.voters();
         let present = voters.intersection(&answered).count();
         if voters.is_empty() || present <= voters.len() / 2 {

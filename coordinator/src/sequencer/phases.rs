@@ -24,7 +24,7 @@ impl Sequencer {
             let Some(snapshot) = &mut self.snapshot else { return };
             let targets = snapshot.captures.targets(next, run, |key| self.assignments.source(key));
             if !targets.is_empty() {
-                let round = Round::new(next, targets, &view.layout, &self.connected, &self.timing, now);
+                let round = Round::new(next, targets, &view.layout, &self.connected, &snapshot.excused, &self.timing, now);
                 snapshot.step = Step::Phase(Box::new(round));
                 return;
             }
@@ -84,6 +84,8 @@ impl Sequencer {
             if phase != Phase::M {
                 snapshot.gaps.insert(gap);
             }
+            // Who was waited for in vain is not waited for in every phase.
+            snapshot.excused.extend(finding.absent.iter().map(|(node, _)| *node));
         }
         if let (Some(gap), Require::All) = (unvouched, self.require) {
             let failure = Failure::new("partition-not-vouched", format!("capture {}: {}", gap.what, gap.why), gap.remedy);

@@ -87,6 +87,8 @@ pub(super) struct Round {
     unasked: bool,
     settling: bool,
     total: usize,
+    /// Nodes known to have no agent: nobody waits for them.
+    excused: BTreeSet<NodeId>,
     findings: BTreeMap<PartitionKey, Finding>,
     gone: Vec<PartitionKey>,
 }
@@ -137,6 +139,7 @@ impl Round {
         targets: Vec<Target>,
         layout: &Layout,
         connected: &BTreeSet<NodeId>,
+        excused: &BTreeSet<NodeId>,
         timing: &Timing,
         now: Moment,
     ) -> Self {
@@ -152,6 +155,7 @@ impl Round {
             unasked: true,
             settling: false,
             total: targets.len(),
+            excused: excused.difference(connected).copied().collect(),
             findings: BTreeMap::new(),
             gone: Vec::new(),
         };
@@ -207,6 +211,7 @@ impl Round {
                 Err(why) => {
                     let count = open.trouble.get(&node).map_or(0, |trouble| trouble.count).saturating_add(1);
                     open.trouble.insert(node, Trouble { why, count });
+                    open.retrying = false;
                 }
             }
         }
@@ -281,7 +286,7 @@ impl Round {
                 gone.push(*key);
                 continue;
             };
-            match open.compare(partition, connected, self.depth, late) {
+            match open.compare(partition, connected, &self.excused, self.depth, late) {
                 Verdict::Settled => open.settled = true,
                 Verdict::Incomplete => unsettled = true,
                 Verdict::Repeated => repeated = true,
@@ -394,7 +399,14 @@ impl Open {
     }
 
     /// Compares with the image after the reports.
-    fn compare(&mut self, partition: &Partition, connected: &BTreeSet<NodeId>, depth: u32, late: bool) -> Verdict {
+    fn compare(
+        &mut self,
+        partition: &Partition,
+        connected: &BTreeSet<NodeId>,
+        excused: &BTreeSet<NodeId>,
+        depth: u32,
+        late: bool,
+    ) -> Verdict {
         let members: BTreeSet<NodeId> = partition.members.iter().copied().collect();
         let elected = partition.leader_epoch != self.leader_epoch;
         // A member that cannot be asked and is out of sync by now: the new image alone is as good a beginning.
@@ -417,7 +429,8 @@ impl Open {
         }
         self.members.extend(members);
         self.retrying = true;
-        let hopeless = |node: NodeId| self.trouble.get(&node).is_some_and(|trouble| trouble.count >= MOST_RETRIES);
+        let unreadable = |node: &NodeId| self.trouble.get(node).is_some_and(|trouble| trouble.count >= MOST_RETRIES);
+        let hopeless = |node: NodeId| unreadable(&node) || (excused.contains(&node) && !connected.contains(&node));
         if late || self.unreported().all(hopeless) { Verdict::Settled } else { Verdict::Incomplete }
     }
 

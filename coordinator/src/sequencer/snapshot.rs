@@ -25,6 +25,8 @@ pub(super) struct Snapshot {
     pub(super) freeze: Duration,
     pub(super) gaps: BTreeSet<Gap>,
     pub(super) notes: Vec<Note>,
+    /// Nodes without an agent, which the policy allows: nobody waits for them.
+    pub(super) excused: BTreeSet<NodeId>,
     /// The metadata after the last phase: the snapshot's own.
     view: Option<View>,
     cuts: Option<Cuts>,
@@ -105,6 +107,7 @@ impl Sequencer {
             freeze: Duration::ZERO,
             gaps: BTreeSet::new(),
             notes: Vec::new(),
+            excused: BTreeSet::new(),
             view: None,
             cuts: None,
             told: None,
@@ -206,6 +209,7 @@ impl Sequencer {
         self.assign(now, out);
         if let Some(snapshot) = &mut self.snapshot {
             for node in missing {
+                snapshot.excused.insert(node);
                 snapshot.gap(format!("node {node}"), "it has in-sync replicas and no connected agent", "start maxbrod-agent there");
             }
             snapshot.step = Step::Seeding;
