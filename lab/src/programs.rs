@@ -12,8 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::cluster::{Node, NodeId, free_ports};
+use crate::cluster::{Cluster, Node, NodeId, free_ports};
+use crate::compare::Cuts;
 use crate::error::{LabError, Result};
+use crate::partition::TopicPartition;
 use crate::process;
 
 const START: Duration = Duration::from_secs(30);
@@ -210,6 +212,37 @@ impl Programs {
             });
         }
         Ok(finished.json)
+    }
+
+    /// Takes a snapshot and waits for its commit; returns what the command prints.
+    pub fn snapshot(&self, label: &str) -> Result<Value> {
+        self.maxbrod_ok(&["snapshot", "create", "--wait", "--label", label])
+    }
+
+    /// Where a snapshot cut each partition.
+    pub fn cuts(&self, snapshot: &str) -> Result<Cuts> {
+        let shown = self.maxbrod_ok(&["snapshot", "show", snapshot, "--partitions"])?;
+        let partitions = shown.get("partition_list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        partitions
+            .iter()
+            .map(|row| {
+                let topic = row.get("topic").and_then(Value::as_str)?;
+                let partition = i32::try_from(row.get("partition")?.as_i64()?).ok()?;
+                Some((TopicPartition::new(topic, partition), row.get("cut")?.as_i64()?))
+            })
+            .collect::<Option<Cuts>>()
+            .ok_or_else(|| LabError::malformed("snapshot show --partitions", "a partition without topic, number or cut"))
+    }
+
+    /// Plans the restore of a whole snapshot and applies it to every node of the cluster, one after the other. Returns the plan.
+    pub fn restore(&self, cluster: &Cluster, snapshot: &str) -> Result<PathBuf> {
+        let plan = self.directory.join(format!("plan-{snapshot}.json"));
+        let path = plan.to_string_lossy().into_owned();
+        self.maxbrod_ok(&["restore", "plan", "--snapshot", snapshot, "--out", &path])?;
+        for node in cluster.node_ids() {
+            self.maxbrod_ok(&["restore", "apply", "--plan", &path, "--node", &node.to_string()])?;
+        }
+        Ok(plan)
     }
 
     /// Whether a program of this set runs: `coordinator`, or `agent-N`.
