@@ -4,9 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+mod chunk_reader;
+mod conditional;
 mod config;
 mod environment;
 mod error;
+pub mod gc;
 mod id;
 mod identity;
 mod journal;
@@ -19,7 +22,11 @@ mod seal;
 mod store;
 mod tls;
 mod tree;
+mod upload;
+mod verify;
 
+pub use chunk_reader::ChunkReader;
+pub use conditional::{StoreCheck, check_store};
 pub use config::{Config, Encryption, FORMAT_VERSION};
 pub use environment::{Clock, Environment, Random, SystemClock, SystemRandom};
 pub use error::{Error, ErrorKind, RecipientList, Result};
@@ -40,3 +47,8 @@ pub use tree::{
     BatchEnd, ChunkRef, End, Inherited, MAX_LEAF, MetadataImage, NodeRef, PackInfo, Partition, PartitionKind,
     PartitionRecord, PartitionSlot, ProducerSnapshot, RootRecord, TopicEntry, Topics, Tree, TreeWriter, WrittenTree,
 };
+pub use upload::{
+    Accepted, Confirmation, GRANT_VALIDITY, Grant, Granter, LocalUploads, Rejection, SigningGranter, UploadOutcome,
+    Uploader, confirm,
+};
+pub use verify::{Finding, Level, VerifyCounts, VerifyProgress, VerifyReport, verify_snapshot};

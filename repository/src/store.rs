@@ -19,7 +19,7 @@ use object_store::path::Path;
 use object_store::signer::Signer;
 
 pub use create::Created;
-pub(crate) use files::{FileRoot, Published, Staged};
+pub(crate) use files::{FileRoot, Published};
 
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -150,6 +150,11 @@ impl Store {
     /// Makes pre-signed URLs, if the store can.
     pub fn signer(&self) -> Option<&Arc<dyn Signer>> {
         self.inner.signer.as_ref()
+    }
+
+    /// The store itself.
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.objects
     }
 
     /// The folder, of a file-system repository.

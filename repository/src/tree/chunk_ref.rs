@@ -76,7 +76,7 @@ pub(super) fn decode_leaf(leaf: &manifest::Leaf) -> Option<Vec<ChunkRef>> {
         .iter()
         .map(|chunk| ChunkRef::decode(chunk, tables))
         .collect();
-    chunks.filter(|chunks| chunks.is_sorted_by(|a, b| follows(a, b)))
+    chunks.filter(|chunks| chunks.is_sorted_by(follows))
 }
 
 /// Whether a chunk may stand after another.

@@ -156,7 +156,10 @@ impl<'a> TreeWriter<'a> {
             (None, None) => None,
         };
         let mut leaves = Leaves::new(base);
-        if let (Some(inherited), Some(tree)) = (inherited, self.base) {
+        if let Some(inherited) = inherited {
+            let tree = self
+                .base
+                .ok_or_else(|| unwritable("chunks can't be taken over without a base"))?;
             leaves.inherit(&mut self.nodes, tree, inherited).await?;
         }
         for chunk in chunks {
