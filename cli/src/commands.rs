@@ -22,7 +22,8 @@ pub async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Audit(command) => audit::run(command, global, output).await,
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(dir.as_deref()),
-        Command::Restore(_) | Command::Repository(_) | Command::Demo(_) => {
+        Command::Demo(options) => crate::demo::run(options, output).await,
+        Command::Restore(_) | Command::Repository(_) => {
             Err(crate::exit::Failure::usage("not built into this version yet"))
         }
     }

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod coordinator;
+mod demo;
 mod exit;
 mod output;
 mod repository;
