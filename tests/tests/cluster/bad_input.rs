@@ -1,0 +1,1 @@
+//! Whatever is wrong is said once, clearly, and loses nothing.
