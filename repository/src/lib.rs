@@ -20,6 +20,8 @@ mod pack;
 mod repository;
 mod seal;
 mod store;
+#[cfg(feature = "test-server")]
+pub mod testing;
 mod tls;
 mod tree;
 mod upload;
