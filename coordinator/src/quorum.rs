@@ -15,14 +15,14 @@ mod voters;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use maxbrod_kafka::metadata::{MetadataImage, Position};
+use maxbrod_kafka::metadata::{MetadataImage, Position, Quorum as Voting};
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 use thiserror::Error;
 
 pub use reading::{Answer, Question, Reading};
 pub use voters::{VotersError, parse_voters};
 
-use batch::{LogBatch, replay};
+use batch::LogBatch;
 use log::NodeLog;
 
 #[cfg(test)]
@@ -70,31 +70,27 @@ impl QuorumError {
     }
 }
 
-/// The committed image, and what the controllers' logs hold beyond it.
+/// The committed metadata, and what the controllers' logs hold beyond it.
 #[derive(Debug, Default)]
 pub struct Quorum {
-    folded: Option<Folded>,
+    folded: Option<Metadata>,
     nodes: BTreeMap<NodeId, NodeLog>,
     /// As configured; a KRAFT_VOTERS record wins over it.
     configured: Vec<NodeId>,
 }
 
-/// What is committed.
-#[derive(Clone, Debug)]
-struct Folded {
-    at: Position,
-    image: Arc<MetadataImage>,
-    /// From the newest voters record, with kraft.version 1.
-    voters: Option<Vec<NodeId>>,
-}
-
-/// An image of the metadata at some offset.
+/// The metadata at some offset.
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    /// The offset after its last record, and the epoch of that.
+    /// The offset after the last batch that was read, and its epoch. The image stands before it while a metadata transaction
+    /// is open.
     pub at: Position,
     /// The image.
     pub image: Arc<MetadataImage>,
+    /// How the quorum knows its voters.
+    pub voting: Voting,
+    /// When the last record was appended, in milliseconds since 1970.
+    pub timestamp: i64,
 }
 
 impl Quorum {
@@ -107,9 +103,8 @@ impl Quorum {
 
     /// The voters, as far as they are known.
     pub fn voters(&self) -> BTreeSet<NodeId> {
-        let recorded = self.folded.as_ref().and_then(|folded| folded.voters.as_ref());
-        match recorded {
-            Some(voters) => voters.iter().copied().collect(),
+        match self.folded.as_ref().and_then(Metadata::voters) {
+            Some(voters) => voters.collect(),
             None if !self.configured.is_empty() => self.configured.iter().copied().collect(),
             // Nobody says: whoever has a metadata log and is a controller.
             None => self.nodes.keys().copied().collect(),
@@ -118,7 +113,7 @@ impl Quorum {
 
     /// What is committed.
     pub fn committed(&self) -> Option<Metadata> {
-        self.folded.as_ref().map(|folded| Metadata { at: folded.at, image: Arc::clone(&folded.image) })
+        self.folded.clone()
     }
 
     /// Forgets a node's log: it has another one now, or none.
@@ -130,36 +125,28 @@ impl Quorum {
     /// replaced, and hides a newer epoch. Returns whether the image changed.
     fn fold(&mut self, answered: &BTreeSet<NodeId>) -> Result<bool, QuorumError> {
         let mut changed = self.adopt_checkpoint()?;
-        let Some(folded) = &mut self.folded else { return Ok(false) };
+        let Some(mut folded) = self.folded.take() else { return Ok(false) };
         // Logs that were sent anew have not been compared yet.
-        for log in self.nodes.values_mut() {
-            log.trim(folded.at);
-        }
-        let voters = match &folded.voters {
-            Some(voters) => voters.iter().copied().collect(),
-            None if !self.configured.is_empty() => self.configured.iter().copied().collect(),
-            None => self.nodes.keys().copied().collect::<BTreeSet<_>>(),
-        };
-        let Some((node, committed)) = common_batches(&self.nodes, &voters, answered) else { return Ok(changed) };
-        let image = Arc::make_mut(&mut folded.image);
+        self.trim(folded.at);
+        self.folded = Some(folded.clone());
+        let Some((node, committed)) = common_batches(&self.nodes, &self.voters(), answered) else { return Ok(changed) };
+        self.folded = None;
         for batch in committed {
-            match replay(image, &batch) {
-                Ok(Some(voters)) => folded.voters = Some(voters),
-                Ok(None) => {}
-                Err(why) => {
-                    // The image is neither here nor there.
-                    self.start_over();
-                    return Err(QuorumError::Log { node, why });
-                }
+            if let Err(why) = folded.replay(&batch) {
+                self.start_over();
+                return Err(QuorumError::Log { node, why });
             }
-            folded.at = Position { end_offset: batch.end.end_offset, epoch: batch.end.leader_epoch };
             changed = true;
         }
-        let at = folded.at;
+        self.trim(folded.at);
+        self.folded = Some(folded);
+        Ok(changed)
+    }
+
+    fn trim(&mut self, at: Position) {
         for log in self.nodes.values_mut() {
             log.trim(at);
         }
-        Ok(changed)
     }
 
     /// A checkpoint is committed by its nature. One that is further on than the image takes its place.
@@ -178,23 +165,17 @@ impl Quorum {
             .filter(|(_, checkpoint)| is_newer(checkpoint))
             .max_by_key(|(_, checkpoint)| *checkpoint);
         let adopted = match newest {
-            Some((node, _)) => {
-                let Some(log) = self.nodes.get(&node) else { return Ok(false) };
-                let Some((position, image, voters)) = log.read_checkpoint(node)? else { return Ok(false) };
-                Folded { at: position, image: Arc::new(image), voters }
-            }
+            Some((node, _)) => match self.nodes.get(&node) {
+                Some(log) => log.read_checkpoint(node)?,
+                None => None,
+            },
             // Without a checkpoint anywhere the logs begin with the cluster.
-            None if at.is_none() && !self.nodes.is_empty() => {
-                let at = Position { end_offset: Offset(0), epoch: LeaderEpoch(0) };
-                Folded { at, image: Arc::new(MetadataImage::new()), voters: None }
-            }
-            None => return Ok(false),
+            None if at.is_none() && !self.nodes.is_empty() => Some(Metadata::of_nothing()),
+            None => None,
         };
-        let at = adopted.at;
+        let Some(adopted) = adopted else { return Ok(false) };
+        self.trim(adopted.at);
         self.folded = Some(adopted);
-        for log in self.nodes.values_mut() {
-            log.trim(at);
-        }
         Ok(true)
     }
 
@@ -207,14 +188,12 @@ impl Quorum {
             .filter(|(node, log)| among.contains(node) && log.holds_folded())
             .map(|(_, log)| log)
             .max_by_key(|log| log.last());
-        let mut metadata = Metadata { at: folded.at, image: Arc::clone(&folded.image) };
-        let Some(log) = log.filter(|log| log.tail().len() > 0) else { return Some(metadata) };
-        let image = Arc::make_mut(&mut metadata.image);
-        for batch in log.tail() {
-            if replay(image, batch).is_err() {
-                break;
+        let mut metadata = folded.clone();
+        for batch in log.into_iter().flat_map(NodeLog::tail) {
+            let before = metadata.clone();
+            if metadata.replay(batch).is_err() {
+                return Some(before);
             }
-            metadata.at = Position { end_offset: batch.end.end_offset, epoch: batch.end.leader_epoch };
         }
         Some(metadata)
     }

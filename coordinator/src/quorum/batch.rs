@@ -1,9 +1,13 @@
 //! Batches of the metadata log, and what they do to the image.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use maxbrod_cut::BatchEnd;
-use maxbrod_kafka::metadata::{MetadataImage, MetadataRecord, Position};
-use maxbrod_kafka::{Batch, Batches, ControlRecord, LeaderEpoch, NodeId, Offset, records};
+use maxbrod_kafka::metadata::{BatchContent, Checkpoint, MetadataBatches, MetadataImage, Position, Quorum as Voting};
+use maxbrod_kafka::{Batches, ControlRecord, LeaderEpoch, NodeId, Offset};
+
+use super::Metadata;
 
 /// One batch of the metadata log.
 #[derive(Debug)]
@@ -21,9 +25,9 @@ impl LogBatch {
 }
 
 /// Splits a stretch of log into its batches, CRCs checked.
-pub(super) fn read_batches(bytes: Bytes) -> Result<Vec<LogBatch>, String> {
+pub(super) fn read_batches(bytes: &Bytes) -> Result<Vec<LogBatch>, String> {
     let mut found = Vec::new();
-    for batch in Batches::new(&bytes, 0) {
+    for batch in Batches::new(bytes, 0) {
         let batch = batch.map_err(|error| error.to_string())?;
         let header = batch.header.ok_or_else(|| format!("the batch at byte {} is of an old format", batch.position))?;
         let end = BatchEnd { end_offset: header.next_offset(), leader_epoch: header.leader_epoch, crc: header.crc };
@@ -32,77 +36,52 @@ pub(super) fn read_batches(bytes: Bytes) -> Result<Vec<LogBatch>, String> {
     Ok(found)
 }
 
-/// Replays a batch. Returns the voters, when it names them.
-pub(super) fn replay(image: &mut MetadataImage, batch: &LogBatch) -> Result<Option<Vec<NodeId>>, String> {
-    let mut voters = None;
-    for parsed in Batches::new(&batch.bytes, 0) {
-        let parsed = parsed.map_err(|error| error.to_string())?;
-        match contents(&parsed)? {
-            Contents::Control(named) => voters = named.or(voters),
-            Contents::Data(records) => {
-                for (offset, record) in records {
-                    image.apply(offset, batch.end.leader_epoch, record).map_err(|error| error.to_string())?;
+impl Metadata {
+    /// Before the first record.
+    pub(super) fn of_nothing() -> Self {
+        Self {
+            at: Position::default(),
+            image: Arc::new(MetadataImage::new()),
+            voting: Voting::Static,
+            timestamp: 0,
+        }
+    }
+
+    /// What a checkpoint file holds.
+    pub(super) fn of_checkpoint(at: Position, bytes: &[u8]) -> Result<Self, String> {
+        let checkpoint = Checkpoint::decode(at, bytes).map_err(|error| error.to_string())?;
+        Ok(Self {
+            at,
+            image: Arc::new(checkpoint.image),
+            voting: checkpoint.quorum,
+            timestamp: checkpoint.last_contained_log_timestamp,
+        })
+    }
+
+    /// Replays a batch. After an error the image is neither here nor there.
+    pub(super) fn replay(&mut self, batch: &LogBatch) -> Result<(), String> {
+        let image = Arc::make_mut(&mut self.image);
+        for read in MetadataBatches::new(&batch.bytes, 0) {
+            let read = read.map_err(|error| error.to_string())?;
+            if let BatchContent::Control(records) = &read.content {
+                for (_, record) in records {
+                    if let ControlRecord::KRaftVoters(voters) = record {
+                        self.voting = Voting::Dynamic(voters.clone());
+                    }
                 }
             }
+            self.timestamp = self.timestamp.max(read.timestamp);
+            image.apply_batch(read).map_err(|error| error.to_string())?;
+        }
+        self.at = Position { end_offset: batch.end.end_offset, epoch: batch.end.leader_epoch };
+        Ok(())
+    }
+
+    /// The voters that the log names; `None`: they are in the configuration.
+    pub fn voters(&self) -> Option<impl Iterator<Item = NodeId>> {
+        match &self.voting {
+            Voting::Static => None,
+            Voting::Dynamic(voters) => Some(voters.voters.iter().map(|voter| voter.voter_id)),
         }
     }
-    // Control records, and offsets whose records carry nothing, are part of the log as well.
-    image.advance(batch.end.end_offset, batch.end.leader_epoch);
-    Ok(voters)
-}
-
-/// Reads a checkpoint file: the image, and the voters if it names them.
-pub(super) fn read_checkpoint(at: Position, bytes: Bytes) -> Result<(MetadataImage, Option<Vec<NodeId>>), String> {
-    let mut voters = None;
-    let mut all = Vec::new();
-    let mut is_complete = false;
-    for batch in Batches::new(&bytes, 0) {
-        let batch = batch.map_err(|error| error.to_string())?;
-        match contents(&batch)? {
-            Contents::Control(named) => {
-                voters = named.or(voters);
-                is_complete = ends_checkpoint(&batch);
-            }
-            Contents::Data(records) => all.extend(records.into_iter().map(|(_, record)| record)),
-        }
-    }
-    if !is_complete {
-        return Err("its footer is missing".to_owned());
-    }
-    let image = MetadataImage::from_snapshot(at, all).map_err(|error| error.to_string())?;
-    Ok((image, voters))
-}
-
-enum Contents {
-    /// Control records, and the voters that they name.
-    Control(Option<Vec<NodeId>>),
-    /// Metadata records and their offsets.
-    Data(Vec<(Offset, MetadataRecord)>),
-}
-
-fn contents(batch: &Batch<'_>) -> Result<Contents, String> {
-    let base = batch.base_offset();
-    let failure = |why: String| format!("the batch at offset {base}: {why}");
-    let is_control = batch.header.is_some_and(|header| header.attributes.is_control());
-    let records = records(batch).ok_or_else(|| failure("it is compressed".to_owned()))?;
-    let mut voters = None;
-    let mut data = Vec::new();
-    for record in records {
-        let record = record.map_err(|error| failure(error.to_string()))?;
-        if is_control {
-            if let ControlRecord::KRaftVoters(named) = ControlRecord::decode(&record).map_err(|error| failure(error.to_string()))? {
-                voters = Some(named.voters.iter().map(|voter| voter.voter_id).collect());
-            }
-            continue;
-        }
-        let offset = Offset(base.0.saturating_add(i64::from(record.offset_delta)));
-        let value = record.value.ok_or_else(|| failure("a record has no value".to_owned()))?;
-        data.push((offset, MetadataRecord::decode(value).map_err(|error| failure(error.to_string()))?));
-    }
-    Ok(if is_control { Contents::Control(voters) } else { Contents::Data(data) })
-}
-
-fn ends_checkpoint(batch: &Batch<'_>) -> bool {
-    let last = records(batch).and_then(|records| records.filter_map(Result::ok).last());
-    last.is_some_and(|record| matches!(ControlRecord::decode(&record), Ok(ControlRecord::SnapshotFooter(_))))
 }

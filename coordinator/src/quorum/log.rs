@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use maxbrod_cut::BatchEnd;
-use maxbrod_kafka::metadata::{MetadataImage, Position};
+use maxbrod_kafka::metadata::Position;
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 
-use super::QuorumError;
-use super::batch::{LogBatch, read_batches, read_checkpoint};
+use super::batch::{LogBatch, read_batches};
+use super::{Metadata, QuorumError};
 
 /// One controller's log: a checkpoint, the batches beyond what is folded, and whether it holds what is folded.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl NodeLog {
     pub(super) fn add_batches(
         &mut self,
         node: NodeId,
-        bytes: Bytes,
+        bytes: &Bytes,
         known: impl Fn(&BatchEnd) -> Option<Arc<LogBatch>>,
     ) -> Result<(), QuorumError> {
         for batch in read_batches(bytes).map_err(|why| QuorumError::Log { node, why })? {
@@ -109,17 +109,12 @@ impl NodeLog {
         self.checkpoint.filter(|_| self.is_checkpoint_complete && !self.checkpoint_bytes.is_empty())
     }
 
-    /// The image that the checkpoint holds, and the voters that it names.
-    #[allow(clippy::type_complexity, reason = "a tuple of three, used once")]
-    pub(super) fn read_checkpoint(
-        &self,
-        node: NodeId,
-    ) -> Result<Option<(Position, MetadataImage, Option<Vec<NodeId>>)>, QuorumError> {
-        let Some(position) = self.checkpoint_at() else { return Ok(None) };
-        let name = format!("{:020}-{:010}.checkpoint", position.end_offset.0, position.epoch.0);
-        let (image, voters) = read_checkpoint(position, self.checkpoint_bytes.clone().freeze())
-            .map_err(|why| QuorumError::Checkpoint { node, name, why })?;
-        Ok(Some((position, image, voters)))
+    /// What the checkpoint holds.
+    pub(super) fn read_checkpoint(&self, node: NodeId) -> Result<Option<Metadata>, QuorumError> {
+        let Some(at) = self.checkpoint_at() else { return Ok(None) };
+        let name = at.checkpoint_name();
+        let metadata = Metadata::of_checkpoint(at, &self.checkpoint_bytes);
+        metadata.map(Some).map_err(|why| QuorumError::Checkpoint { node, name, why })
     }
 
     /// Compares with what is folded and drops what is part of it.

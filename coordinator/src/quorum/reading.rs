@@ -131,7 +131,7 @@ impl Quorum {
         }
         // Followers append what the leader sent as it is: the bytes are the same, once is enough.
         let known = |end: &BatchEnd| self.nodes.values().find_map(|other| other.batch(end));
-        log.add_batches(node, reply.batches, known)?;
+        log.add_batches(node, &reply.batches, known)?;
         self.nodes.insert(node, log);
         Ok(())
     }
