@@ -1,1 +1,19 @@
-//! The agent.
+//! The agent beside each Kafka node: watches its log dirs, reports what they hold, pins files and ships record batches.
+//!
+//! One process per node, dialling out to the coordinator. It opens files and never talks to Kafka.
+
+#![forbid(unsafe_code)]
+
+mod chunker;
+mod config;
+mod directory;
+mod frame;
+mod log_dir;
+mod node;
+mod partition;
+mod pin;
+mod replica;
+mod space;
+mod throttle;
+
+pub use config::{ByteSize, Config, ConfigError, Kafka, Limits, MinFree, SizeError, Tls};
