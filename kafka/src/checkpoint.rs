@@ -74,20 +74,29 @@ pub fn parse_offset_checkpoint(bytes: &[u8]) -> Result<Vec<OffsetEntry>, Checkpo
         let offset = Offset(fields.next()?.parse().ok()?);
         let partition = PartitionId(fields.next()?.parse().ok()?);
         let topic = fields.next()?.to_owned();
-        Some(OffsetEntry { topic, partition, offset })
+        Some(OffsetEntry {
+            topic,
+            partition,
+            offset,
+        })
     })
 }
 
 /// Writes an offset checkpoint.
 pub fn write_offset_checkpoint(entries: &[OffsetEntry]) -> String {
-    write(entries, |entry| format!("{} {} {}", entry.topic, entry.partition, entry.offset))
+    write(entries, |entry| {
+        format!("{} {} {}", entry.topic, entry.partition, entry.offset)
+    })
 }
 
 /// Reads a leader-epoch checkpoint.
 pub fn parse_leader_epochs(bytes: &[u8]) -> Result<Vec<LeaderEpochEntry>, CheckpointError> {
     parse(bytes, |text| {
         let (epoch, start) = text.split_once(' ')?;
-        Some(LeaderEpochEntry { epoch: LeaderEpoch(epoch.parse().ok()?), start_offset: Offset(start.parse().ok()?) })
+        Some(LeaderEpochEntry {
+            epoch: LeaderEpoch(epoch.parse().ok()?),
+            start_offset: Offset(start.parse().ok()?),
+        })
     })
 }
 
@@ -105,7 +114,11 @@ pub fn parse_partition_metadata(bytes: &[u8]) -> Option<TopicId> {
         return None;
     }
     let (name, id) = fields.next()?;
-    if name.trim() == "topic_id" { id.trim().parse().ok() } else { None }
+    if name.trim() == "topic_id" {
+        id.trim().parse().ok()
+    } else {
+        None
+    }
 }
 
 /// Writes a `partition.metadata`.
@@ -125,14 +138,23 @@ fn parse<T>(bytes: &[u8], entry: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, C
     if version.trim() != "0" {
         return Err(CheckpointError::Version(version.chars().take(32).collect()));
     }
-    let announced: usize = lines.next().and_then(|line| line.trim().parse().ok()).ok_or(CheckpointError::Headless)?;
+    let announced: usize = lines
+        .next()
+        .and_then(|line| line.trim().parse().ok())
+        .ok_or(CheckpointError::Headless)?;
     let mut entries = Vec::new();
     for (index, text) in lines.enumerate().filter(|(_, text)| !text.is_empty()) {
-        let bad = || CheckpointError::Entry { line: index + 3, text: text.chars().take(300).collect() };
+        let bad = || CheckpointError::Entry {
+            line: index + 3,
+            text: text.chars().take(300).collect(),
+        };
         entries.push(entry(text).ok_or_else(bad)?);
     }
     if entries.len() != announced {
-        return Err(CheckpointError::Count { announced, found: entries.len() });
+        return Err(CheckpointError::Count {
+            announced,
+            found: entries.len(),
+        });
     }
     Ok(entries)
 }

@@ -142,21 +142,30 @@ impl ControlRecord {
                 let _version = reader.i16()?;
                 let coordinator_epoch = LeaderEpoch(reader.i32()?);
                 let outcome = if kind == 1 { Outcome::Commit } else { Outcome::Abort };
-                Self::EndTransaction { outcome, coordinator_epoch }
+                Self::EndTransaction {
+                    outcome,
+                    coordinator_epoch,
+                }
             }
             2 => Self::LeaderChange(versioned(value)?),
             3 => Self::SnapshotHeader(versioned(value)?),
             4 => Self::SnapshotFooter(versioned(value)?),
             5 => Self::KRaftVersion(versioned(value)?),
             6 => Self::KRaftVoters(versioned(value)?),
-            kind => Self::Unknown { kind, value: Bytes::copy_from_slice(value) },
+            kind => Self::Unknown {
+                kind,
+                value: Bytes::copy_from_slice(value),
+            },
         })
     }
 
     /// The record's key and value.
     pub fn encode(&self) -> Result<(Bytes, Bytes), MessageError> {
         let (kind, value) = match self {
-            Self::EndTransaction { outcome, coordinator_epoch } => {
+            Self::EndTransaction {
+                outcome,
+                coordinator_epoch,
+            } => {
                 let mut writer = Writer::new();
                 writer.i16(0);
                 writer.i32(coordinator_epoch.0);
@@ -180,7 +189,10 @@ impl ControlRecord {
 fn versioned<M: Message>(value: &[u8]) -> Result<M, MessageError> {
     let version = Reader::new(value).i16()?;
     let mut reader = Reader::new(value);
-    let layout = Layout { version: version.clamp(*M::VERSIONS.start(), *M::VERSIONS.end()), flexible: true };
+    let layout = Layout {
+        version: version.clamp(*M::VERSIONS.start(), *M::VERSIONS.end()),
+        flexible: true,
+    };
     let message = M::read(&mut reader, layout)?;
     reader.finish(M::NAME)?;
     Ok(message)
@@ -188,6 +200,13 @@ fn versioned<M: Message>(value: &[u8]) -> Result<M, MessageError> {
 
 fn body<M: Message>(message: &M) -> Result<Bytes, MessageError> {
     let mut writer = Writer::new();
-    Field::write(message, &mut writer, Layout { version: message.version(), flexible: true })?;
+    Field::write(
+        message,
+        &mut writer,
+        Layout {
+            version: message.version(),
+            flexible: true,
+        },
+    )?;
     Ok(writer.finish())
 }

@@ -111,7 +111,9 @@ impl FromStr for Uuid {
     type Err = InvalidUuid;
 
     fn from_str(text: &str) -> Result<Self, InvalidUuid> {
-        let invalid = || InvalidUuid { text: text.chars().take(64).collect() };
+        let invalid = || InvalidUuid {
+            text: text.chars().take(64).collect(),
+        };
         if text.len() != 22 {
             return Err(invalid());
         }

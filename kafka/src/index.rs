@@ -47,14 +47,21 @@ impl OffsetIndexEntry {
     pub fn parse_all(bytes: &[u8]) -> Vec<Self> {
         let mut entries: Vec<Self> = Vec::new();
         for raw in bytes.chunks_exact(Self::LENGTH) {
-            let Some((relative_offset, position)) = split(raw, i32::from_be_bytes, i32::from_be_bytes) else { break };
+            let Some((relative_offset, position)) = split(raw, i32::from_be_bytes, i32::from_be_bytes) else {
+                break;
+            };
             // Offsets ascend strictly, so a zero behind the first entry is preallocated space.
-            let ascends = entries.last().is_none_or(|last| last.relative_offset < relative_offset && last.position < position);
+            let ascends = entries
+                .last()
+                .is_none_or(|last| last.relative_offset < relative_offset && last.position < position);
             let padding = relative_offset == 0 && position == 0;
             if !ascends || padding || relative_offset < 0 || position < 0 {
                 break;
             }
-            entries.push(Self { relative_offset, position });
+            entries.push(Self {
+                relative_offset,
+                position,
+            });
         }
         entries
     }
@@ -80,13 +87,20 @@ impl TimeIndexEntry {
     pub fn parse_all(bytes: &[u8]) -> Vec<Self> {
         let mut entries: Vec<Self> = Vec::new();
         for raw in bytes.chunks_exact(Self::LENGTH) {
-            let Some((timestamp, relative_offset)) = split(raw, i64::from_be_bytes, i32::from_be_bytes) else { break };
-            let ascends = entries.last().is_none_or(|last| last.timestamp < timestamp && last.relative_offset <= relative_offset);
+            let Some((timestamp, relative_offset)) = split(raw, i64::from_be_bytes, i32::from_be_bytes) else {
+                break;
+            };
+            let ascends = entries
+                .last()
+                .is_none_or(|last| last.timestamp < timestamp && last.relative_offset <= relative_offset);
             let padding = timestamp == 0 && relative_offset == 0;
             if !ascends || padding || relative_offset < 0 {
                 break;
             }
-            entries.push(Self { timestamp, relative_offset });
+            entries.push(Self {
+                timestamp,
+                relative_offset,
+            });
         }
         entries
     }
@@ -112,7 +126,10 @@ impl AbortedTransaction {
             .map(|raw| {
                 let (version, numbers) = raw.split_first_chunk::<2>()?;
                 let number = |index: usize| {
-                    numbers.get(index * 8..index * 8 + 8).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes)
+                    numbers
+                        .get(index * 8..index * 8 + 8)
+                        .and_then(|raw| raw.try_into().ok())
+                        .map(i64::from_be_bytes)
                 };
                 (*version == [0, 0]).then_some(())?;
                 Some(Self {
@@ -128,13 +145,22 @@ impl AbortedTransaction {
     /// Appends the entry to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[0, 0]);
-        for number in [self.producer_id.0, self.first_offset.0, self.last_offset.0, self.last_stable_offset.0] {
+        for number in [
+            self.producer_id.0,
+            self.first_offset.0,
+            self.last_offset.0,
+            self.last_stable_offset.0,
+        ] {
             out.extend_from_slice(&number.to_be_bytes());
         }
     }
 }
 
-fn split<const A: usize, const B: usize, X, Y>(raw: &[u8], first: fn([u8; A]) -> X, second: fn([u8; B]) -> Y) -> Option<(X, Y)> {
+fn split<const A: usize, const B: usize, X, Y>(
+    raw: &[u8],
+    first: fn([u8; A]) -> X,
+    second: fn([u8; B]) -> Y,
+) -> Option<(X, Y)> {
     let (head, tail) = raw.split_first_chunk::<A>()?;
     Some((first(*head), second(tail.try_into().ok()?)))
 }

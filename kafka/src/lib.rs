@@ -26,17 +26,18 @@ pub use batch::{
     TimestampType, batch_length, check_crc,
 };
 pub use checkpoint::{
-    CheckpointError, LeaderEpochEntry, OffsetEntry, parse_leader_epochs, parse_offset_checkpoint, parse_partition_metadata,
-    write_clean_shutdown, write_leader_epochs, write_offset_checkpoint, write_partition_metadata,
+    CheckpointError, LeaderEpochEntry, OffsetEntry, parse_leader_epochs, parse_offset_checkpoint,
+    parse_partition_metadata, write_clean_shutdown, write_leader_epochs, write_offset_checkpoint,
+    write_partition_metadata,
 };
 pub use control::{
-    ControlRecord, KRaftVersion, KRaftVersionRange, KRaftVoters, LeaderChange, LeaderChangeVoter, Outcome, SnapshotFooter,
-    SnapshotHeader, Voter, VoterEndpoint,
+    ControlRecord, KRaftVersion, KRaftVersionRange, KRaftVoters, LeaderChange, LeaderChangeVoter, Outcome,
+    SnapshotFooter, SnapshotHeader, Voter, VoterEndpoint,
 };
 pub use coordinator_partition::coordinator_partition;
 pub use ids::{
-    BrokerEpoch, ClusterId, DirectoryId, InvalidUuid, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch, ProducerId,
-    TopicId, Uuid,
+    BrokerEpoch, ClusterId, DirectoryId, InvalidUuid, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch,
+    ProducerId, TopicId, Uuid,
 };
 pub use index::{AbortedTransaction, OffsetIndexEntry, TimeIndexEntry};
 pub use log_dir_entry::{LogDirEntry, TopicPartition};

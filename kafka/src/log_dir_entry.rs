@@ -44,7 +44,9 @@ impl LogDirEntry {
     /// Tells what the directory with this name is.
     pub fn of(name: &str) -> Self {
         if let Some((stem, suffix)) = ["delete", "future", "stray"].iter().find_map(|suffix| {
-            name.strip_suffix(suffix).and_then(|stem| stem.strip_suffix('-')).map(|stem| (stem, *suffix))
+            name.strip_suffix(suffix)
+                .and_then(|stem| stem.strip_suffix('-'))
+                .map(|stem| (stem, *suffix))
         }) {
             // <topic>-<n>.<uuid>: a topic's name can itself contain dots.
             let partition = stem.rsplit_once('.').and_then(|(partition, _)| parse(partition));
@@ -57,7 +59,11 @@ impl LogDirEntry {
         }
         match parse(name) {
             Some(partition) if partition.topic == "__cluster_metadata" => {
-                if partition.partition == PartitionId(0) { Self::ClusterMetadata } else { Self::Other }
+                if partition.partition == PartitionId(0) {
+                    Self::ClusterMetadata
+                } else {
+                    Self::Other
+                }
             }
             Some(partition) => Self::Partition(partition),
             None => Self::Other,
@@ -71,5 +77,8 @@ fn parse(name: &str) -> Option<TopicPartition> {
     if topic.is_empty() || !digits {
         return None;
     }
-    Some(TopicPartition { topic: topic.to_owned(), partition: PartitionId(partition.parse().ok()?) })
+    Some(TopicPartition {
+        topic: topic.to_owned(),
+        partition: PartitionId(partition.parse().ok()?),
+    })
 }

@@ -76,7 +76,10 @@ impl Properties {
     }
 
     fn required(&self, key: &'static str) -> Result<&str, PropertiesError> {
-        self.get(key).map(str::trim).filter(|value| !value.is_empty()).ok_or(PropertiesError::Missing(key))
+        self.get(key)
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+            .ok_or(PropertiesError::Missing(key))
     }
 }
 
@@ -113,7 +116,12 @@ fn unescape(text: &str) -> String {
             Some('f') => out.push('\x0c'),
             Some('u') => {
                 let code: String = letters.by_ref().take(4).collect();
-                out.push(u32::from_str_radix(&code, 16).ok().and_then(char::from_u32).unwrap_or('\u{fffd}'));
+                out.push(
+                    u32::from_str_radix(&code, 16)
+                        .ok()
+                        .and_then(char::from_u32)
+                        .unwrap_or('\u{fffd}'),
+                );
             }
             Some(other) => out.push(other),
             None => {}
@@ -143,7 +151,10 @@ impl MetaProperties {
         }
         let node_id = properties.required("node.id")?;
         let directory_id = match properties.get("directory.id") {
-            Some(text) => Some(text.parse().map_err(|_| invalid("directory.id", text, "a Kafka UUID"))?),
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|_| invalid("directory.id", text, "a Kafka UUID"))?,
+            ),
             None => None,
         };
         Ok(Self {
@@ -164,5 +175,9 @@ impl MetaProperties {
 }
 
 fn invalid(key: &'static str, value: &str, expected: &'static str) -> PropertiesError {
-    PropertiesError::Invalid { key, value: value.to_owned(), expected }
+    PropertiesError::Invalid {
+        key,
+        value: value.to_owned(),
+        expected,
+    }
 }

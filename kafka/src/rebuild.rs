@@ -75,12 +75,18 @@ impl Rebuild {
         if self.position == 0 {
             return false;
         }
-        let relative = batch.next_offset().0.saturating_sub(1).saturating_sub(self.base_offset.0);
+        let relative = batch
+            .next_offset()
+            .0
+            .saturating_sub(1)
+            .saturating_sub(self.base_offset.0);
         let entries = |bytes: &[u8], length: usize| (bytes.len() / length) as u64;
         self.position.saturating_add(batch.bytes.len() as u64) > limits.segment_bytes
             || relative > i64::from(i32::MAX)
-            || entries(&self.indexes.offset_index, OffsetIndexEntry::LENGTH) >= limits.index_bytes / OffsetIndexEntry::LENGTH as u64
-            || entries(&self.indexes.time_index, TimeIndexEntry::LENGTH) + 1 >= limits.index_bytes / TimeIndexEntry::LENGTH as u64
+            || entries(&self.indexes.offset_index, OffsetIndexEntry::LENGTH)
+                >= limits.index_bytes / OffsetIndexEntry::LENGTH as u64
+            || entries(&self.indexes.time_index, TimeIndexEntry::LENGTH) + 1
+                >= limits.index_bytes / TimeIndexEntry::LENGTH as u64
     }
 
     /// Finishes the segment and starts the next one at `base_offset`.
@@ -111,7 +117,10 @@ impl Rebuild {
             self.max_timestamp_offset = last_offset;
         }
         if self.position.saturating_sub(self.last_indexed_position) > self.index_interval_bytes {
-            let entry = OffsetIndexEntry { relative_offset: self.relative(last_offset), position: self.position as i32 };
+            let entry = OffsetIndexEntry {
+                relative_offset: self.relative(last_offset),
+                position: self.position as i32,
+            };
             entry.write(&mut self.indexes.offset_index);
             self.append_time_entry();
             self.last_indexed_position = self.position;
@@ -120,7 +129,10 @@ impl Rebuild {
         self.log_end = batch.next_offset();
         let Some(header) = &batch.header else { return Ok(()) };
         if header.leader_epoch > self.latest_epoch() {
-            self.leader_epochs.push(LeaderEpochEntry { epoch: header.leader_epoch, start_offset: header.base_offset });
+            self.leader_epochs.push(LeaderEpochEntry {
+                epoch: header.leader_epoch,
+                start_offset: header.base_offset,
+            });
         }
         if header.has_producer_id()
             && let Some(aborted) = self.producers.append(header, batch)?

@@ -76,7 +76,11 @@ pub fn records<'a>(batch: &Batch<'a>) -> Option<Records<'a>> {
         return None;
     }
     let body = batch.bytes.get(crate::batch::HEADER_LENGTH..)?;
-    Some(Records { reader: Reader::new(body), left: header.records_count.max(0), failed: false })
+    Some(Records {
+        reader: Reader::new(body),
+        left: header.records_count.max(0),
+        failed: false,
+    })
 }
 
 /// Walks over the records of one batch. Ends after the first error.
@@ -114,7 +118,10 @@ fn headers<'a>(reader: &mut Reader<'a>) -> Result<Vec<RecordHeader<'a>>, Message
     for _ in 0..count {
         let key = bytes(reader)?.unwrap_or_default();
         let key = std::str::from_utf8(key).map_err(|_| MessageError::NotUtf8)?;
-        headers.push(RecordHeader { key, value: bytes(reader)? });
+        headers.push(RecordHeader {
+            key,
+            value: bytes(reader)?,
+        });
     }
     Ok(headers)
 }

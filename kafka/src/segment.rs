@@ -68,10 +68,17 @@ impl CheckpointId {
         if offset.len() != 20 || epoch.len() != 10 {
             return None;
         }
-        Some(Self { end_offset: Offset(digits(offset)?), epoch: LeaderEpoch(i32::try_from(digits(epoch)?).ok()?) })
+        Some(Self {
+            end_offset: Offset(digits(offset)?),
+            epoch: LeaderEpoch(i32::try_from(digits(epoch)?).ok()?),
+        })
     }
 }
 
 fn digits(text: &str) -> Option<i64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
 }

@@ -71,7 +71,11 @@ impl Attributes {
 
     /// The timestamps' meaning (bit 3).
     pub fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::TIMESTAMP_TYPE == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
+        if self.0 & Self::TIMESTAMP_TYPE == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        }
     }
 
     /// Whether the batch belongs to a transaction (bit 4).

@@ -30,7 +30,11 @@ impl BatchBuilder {
             base_sequence: -1,
             records_count: 0,
         };
-        Self { header, body: Vec::new(), next_delta: 0 }
+        Self {
+            header,
+            body: Vec::new(),
+            next_delta: 0,
+        }
     }
 
     /// Sets the attribute bits. The records stay uncompressed, whatever codec the bits name: see [`Self::raw_body`].
@@ -73,7 +77,14 @@ impl BatchBuilder {
 
     /// Takes the body as it is: `count` records, compressed with `codec`, up to `last_offset_delta`.
     #[must_use]
-    pub fn raw_body(mut self, codec: Compression, body: &[u8], count: i32, last_offset_delta: i32, timestamp: i64) -> Self {
+    pub fn raw_body(
+        mut self,
+        codec: Compression,
+        body: &[u8],
+        count: i32,
+        last_offset_delta: i32,
+        timestamp: i64,
+    ) -> Self {
         self.header.attributes = self.header.attributes.with_compression(codec);
         self.header.records_count = count;
         self.header.last_offset_delta = last_offset_delta;

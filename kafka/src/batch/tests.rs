@@ -5,7 +5,9 @@ use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 fn batch(base: i64, records: usize) -> Vec<u8> {
     (0..records)
-        .fold(BatchBuilder::new(Offset(base), LeaderEpoch(5)), |builder, i| builder.record(i as i64, None, Some(b"value")))
+        .fold(BatchBuilder::new(Offset(base), LeaderEpoch(5)), |builder, i| {
+            builder.record(i as i64, None, Some(b"value"))
+        })
         .build()
 }
 
@@ -14,7 +16,10 @@ fn a_flipped_bit_in_the_records_is_found() {
     let mut bytes = batch(40, 3);
     *bytes.last_mut().unwrap() ^= 1;
     let error = Batches::new(&bytes, 100).next().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the batch at byte 100 is damaged: its CRC does not match");
+    assert_eq!(
+        error.to_string(),
+        "the batch at byte 100 is damaged: its CRC does not match"
+    );
 }
 
 #[test]
@@ -45,7 +50,10 @@ fn old_magics_are_carried_as_they_are() {
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&batch(78, 1));
     let items: Vec<Batch<'_>> = Batches::new(&bytes, 0).map(Result::unwrap).collect();
-    assert_eq!((items[0].header, items[0].base_offset(), items[0].next_offset()), (None, Offset(77), Offset(78)));
+    assert_eq!(
+        (items[0].header, items[0].base_offset(), items[0].next_offset()),
+        (None, Offset(77), Offset(78))
+    );
     assert_eq!(items[1].position, 34);
 }
 

@@ -56,7 +56,10 @@ pub fn batch_length(bytes: &[u8], position: u64) -> Option<Result<u64, BatchErro
         return Some(Err(if zeros {
             BatchError::Padding { position }
         } else {
-            BatchError::Corrupt { position, reason: format!("its length field says {length}") }
+            BatchError::Corrupt {
+                position,
+                reason: format!("its length field says {length}"),
+            }
         }));
     }
     Some(Ok(PREFIX_LENGTH as u64 + length as u64))
@@ -81,12 +84,16 @@ pub struct Batch<'a> {
 impl Batch<'_> {
     /// The first offset. For magic 0 and 1: the offset in front of the message, which for a compressed one is its last.
     pub fn base_offset(&self) -> Offset {
-        self.header.map_or(Offset(i64_at(self.bytes, 0).unwrap_or(-1)), |header| header.base_offset)
+        self.header
+            .map_or(Offset(i64_at(self.bytes, 0).unwrap_or(-1)), |header| header.base_offset)
     }
 
     /// The offset after the last one.
     pub fn next_offset(&self) -> Offset {
-        self.header.map_or(Offset(self.base_offset().0.saturating_add(1)), |header| header.next_offset())
+        self.header
+            .map_or(Offset(self.base_offset().0.saturating_add(1)), |header| {
+                header.next_offset()
+            })
     }
 }
 
@@ -101,14 +108,25 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Walks over `bytes`; `position` is where they start in their file and is only used in what is yielded.
     pub fn new(bytes: &'a [u8], position: u64) -> Self {
-        Self { bytes, position, done: false }
+        Self {
+            bytes,
+            position,
+            done: false,
+        }
     }
 
     fn next_batch(&mut self) -> Result<Batch<'a>, BatchError> {
         let position = self.position;
         let available = self.bytes.len() as u64;
-        let truncated = |needed| BatchError::Truncated { position, needed, available };
-        let corrupt = |reason: &str| BatchError::Corrupt { position, reason: reason.to_owned() };
+        let truncated = |needed| BatchError::Truncated {
+            position,
+            needed,
+            available,
+        };
+        let corrupt = |reason: &str| BatchError::Corrupt {
+            position,
+            reason: reason.to_owned(),
+        };
         let length = batch_length(self.bytes, position).unwrap_or_else(|| Err(truncated(HEADER_LENGTH as u64)))?;
         let magic = *self.bytes.get(16).ok_or_else(|| truncated(length))?;
         if magic > 2 {
@@ -120,7 +138,10 @@ impl<'a> Batches<'a> {
         if length > available {
             return Err(truncated(length));
         }
-        let (batch, rest) = self.bytes.split_at_checked(length as usize).ok_or_else(|| truncated(length))?;
+        let (batch, rest) = self
+            .bytes
+            .split_at_checked(length as usize)
+            .ok_or_else(|| truncated(length))?;
         let header = BatchHeader::parse(batch);
         if let Some(header) = &header {
             if !check_crc(header, batch) {
@@ -132,7 +153,11 @@ impl<'a> Batches<'a> {
         }
         self.bytes = rest;
         self.position += length;
-        Ok(Batch { position, bytes: batch, header })
+        Ok(Batch {
+            position,
+            bytes: batch,
+            header,
+        })
     }
 }
 

@@ -18,7 +18,10 @@ fn through_bytes(record: &ControlRecord) -> ControlRecord {
 
 #[test]
 fn a_commit_marker_has_kafkas_bytes() {
-    let marker = ControlRecord::EndTransaction { outcome: Outcome::Commit, coordinator_epoch: LeaderEpoch(7) };
+    let marker = ControlRecord::EndTransaction {
+        outcome: Outcome::Commit,
+        coordinator_epoch: LeaderEpoch(7),
+    };
     let (key, value) = marker.encode().unwrap();
     assert_eq!(key.as_ref(), [0, 0, 0, 1]);
     assert_eq!(value.as_ref(), [0, 0, 0, 0, 0, 7]);
@@ -27,7 +30,10 @@ fn a_commit_marker_has_kafkas_bytes() {
 
 #[test]
 fn a_snapshot_header_has_kafkas_bytes() {
-    let header = SnapshotHeader { last_contained_log_timestamp: 258, ..SnapshotHeader::default() };
+    let header = SnapshotHeader {
+        last_contained_log_timestamp: 258,
+        ..SnapshotHeader::default()
+    };
     let (key, value) = ControlRecord::SnapshotHeader(header).encode().unwrap();
     assert_eq!(key.as_ref(), [0, 0, 0, 3]);
     assert_eq!(value.as_ref(), [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0]);

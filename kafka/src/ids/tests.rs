@@ -10,7 +10,13 @@ fn the_metadata_topic_id_is_written_as_kafka_writes_it() {
 
 #[test]
 fn texts_that_are_no_uuid_are_refused() {
-    for text in ["", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAR", "AAAAAAAAAAAAAAAAAAAA+Q", "ÄAAAAAAAAAAAAAAAAAAAQ"] {
+    for text in [
+        "",
+        "AAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAR",
+        "AAAAAAAAAAAAAAAAAAAA+Q",
+        "ÄAAAAAAAAAAAAAAAAAAAQ",
+    ] {
         assert!(text.parse::<Uuid>().is_err(), "{text}");
     }
 }

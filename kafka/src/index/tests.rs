@@ -4,7 +4,10 @@ use super::*;
 
 #[test]
 fn the_preallocated_tail_of_an_active_segments_index_holds_no_entries() {
-    let entry = OffsetIndexEntry { relative_offset: 9, position: 4_200 };
+    let entry = OffsetIndexEntry {
+        relative_offset: 9,
+        position: 4_200,
+    };
     let mut bytes = Vec::new();
     entry.write(&mut bytes);
     bytes.resize(4_096, 0);
@@ -15,9 +18,15 @@ fn the_preallocated_tail_of_an_active_segments_index_holds_no_entries() {
 
 #[test]
 fn lookup_finds_the_greatest_entry_that_is_not_above_the_target() {
-    let entries = [10, 20, 30].map(|offset| OffsetIndexEntry { relative_offset: offset, position: offset * 100 });
+    let entries = [10, 20, 30].map(|offset| OffsetIndexEntry {
+        relative_offset: offset,
+        position: offset * 100,
+    });
     let found = |target| OffsetIndexEntry::lookup(&entries, target).map(|entry| entry.relative_offset);
-    assert_eq!((found(9), found(10), found(29), found(99)), (None, Some(10), Some(20), Some(30)));
+    assert_eq!(
+        (found(9), found(10), found(29), found(99)),
+        (None, Some(10), Some(20), Some(30))
+    );
 }
 
 #[test]

@@ -3,17 +3,31 @@ use proptest::prelude::*;
 use super::*;
 
 fn partition(topic: &str, partition: i32) -> TopicPartition {
-    TopicPartition { topic: topic.to_owned(), partition: PartitionId(partition) }
+    TopicPartition {
+        topic: topic.to_owned(),
+        partition: PartitionId(partition),
+    }
 }
 
 #[test]
 fn directories_are_told_apart_as_kafka_does() {
     assert_eq!(LogDirEntry::of("a-b-12"), LogDirEntry::Partition(partition("a-b", 12)));
     assert_eq!(LogDirEntry::of("__cluster_metadata-0"), LogDirEntry::ClusterMetadata);
-    assert_eq!(LogDirEntry::of("a.b-1.0123abcd-future"), LogDirEntry::Future(partition("a.b", 1)));
+    assert_eq!(
+        LogDirEntry::of("a.b-1.0123abcd-future"),
+        LogDirEntry::Future(partition("a.b", 1))
+    );
     assert_eq!(LogDirEntry::of("a-1.0123abcd-delete"), LogDirEntry::Delete);
     assert_eq!(LogDirEntry::of("a-1.0123abcd-stray"), LogDirEntry::Stray);
-    for name in ["remote-log-index-cache", "lost+found", ".maxbrod-pins", "-3", "a-", "a-delete", "a"] {
+    for name in [
+        "remote-log-index-cache",
+        "lost+found",
+        ".maxbrod-pins",
+        "-3",
+        "a-",
+        "a-delete",
+        "a",
+    ] {
         assert_eq!(LogDirEntry::of(name), LogDirEntry::Other, "{name}");
     }
 }

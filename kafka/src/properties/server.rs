@@ -42,11 +42,15 @@ impl ServerProperties {
             Err(missing) => properties.required("broker.id").map_err(|_| missing)?,
         };
         let node_id = NodeId(node_id.parse().map_err(|_| invalid("node.id", node_id, "a number"))?);
-        let log_dirs = list(properties.required("log.dirs").or_else(|missing| {
-            properties.required("log.dir").map_err(|_| missing)
-        })?);
+        let log_dirs = list(
+            properties
+                .required("log.dirs")
+                .or_else(|missing| properties.required("log.dir").map_err(|_| missing))?,
+        );
         let first = log_dirs.first().ok_or(PropertiesError::Missing("log.dirs"))?;
-        let metadata_log_dir = properties.required("metadata.log.dir").map_or_else(|_| first.clone(), str::to_owned);
+        let metadata_log_dir = properties
+            .required("metadata.log.dir")
+            .map_or_else(|_| first.clone(), str::to_owned);
         let roles = list(properties.required("process.roles")?)
             .iter()
             .map(|role| match role.as_str() {
@@ -63,7 +67,11 @@ impl ServerProperties {
             node_id,
             roles,
             metadata_log_dir,
-            controller_quorum_voters: properties.get("controller.quorum.voters").unwrap_or_default().trim().to_owned(),
+            controller_quorum_voters: properties
+                .get("controller.quorum.voters")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             segment_bytes: number("log.segment.bytes", 1 << 30)?,
             index_interval_bytes: number("log.index.interval.bytes", 4_096)?,
             segment_index_bytes: number("log.index.size.max.bytes", 10 << 20)?,
@@ -73,5 +81,9 @@ impl ServerProperties {
 }
 
 fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -20,8 +20,14 @@ fn properties_are_read_as_java_reads_them() {
 fn a_servers_settings_have_kafkas_defaults() {
     let text = "process.roles=broker, controller\nnode.id=3\nlog.dirs= /a , /b\ncontroller.quorum.voters=3@h:1\n";
     let server = ServerProperties::parse(text).unwrap();
-    assert_eq!((server.node_id, server.roles.as_slice()), (NodeId(3), [Role::Broker, Role::Controller].as_slice()));
-    assert_eq!((server.log_dirs, server.metadata_log_dir), (vec!["/a".to_owned(), "/b".to_owned()], "/a".to_owned()));
+    assert_eq!(
+        (server.node_id, server.roles.as_slice()),
+        (NodeId(3), [Role::Broker, Role::Controller].as_slice())
+    );
+    assert_eq!(
+        (server.log_dirs, server.metadata_log_dir),
+        (vec!["/a".to_owned(), "/b".to_owned()], "/a".to_owned())
+    );
     assert_eq!((server.segment_bytes, server.index_interval_bytes), (1 << 30, 4_096));
 }
 
@@ -30,7 +36,10 @@ fn what_is_missing_is_named() {
     let error = |text| ServerProperties::parse(text).unwrap_err().to_string();
     assert_eq!(error("process.roles=broker\nnode.id=1\n"), "log.dirs is not set");
     assert_eq!(error("process.roles=broker\nlog.dirs=/a\n"), "node.id is not set");
-    assert_eq!(error("process.roles=broker\nnode.id=one\nlog.dirs=/a\n"), "node.id is \"one\", which is not a number");
+    assert_eq!(
+        error("process.roles=broker\nnode.id=one\nlog.dirs=/a\n"),
+        "node.id is \"one\", which is not a number"
+    );
     let error = |text| MetaProperties::parse(text).unwrap_err().to_string();
     assert_eq!(error("version=0\nbroker.id=1\n"), "version is \"0\", which is not 1");
     assert_eq!(error("version=1\nnode.id=1\n"), "cluster.id is not set");

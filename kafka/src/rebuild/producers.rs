@@ -51,7 +51,10 @@ impl Producers {
             .filter(|entry| entry.current_txn_first_offset != NO_OFFSET)
             .map(|entry| (entry.current_txn_first_offset, entry.producer_id))
             .collect();
-        Self { entries: entries.into_iter().map(|entry| (entry.producer_id, entry)).collect(), open }
+        Self {
+            entries: entries.into_iter().map(|entry| (entry.producer_id, entry)).collect(),
+            open,
+        }
     }
 
     pub(super) fn entries(&self) -> Vec<ProducerEntry> {
@@ -73,11 +76,19 @@ impl Producers {
             return Ok(None);
         }
         // Compaction can leave a control batch without its record: then there is nothing to apply.
-        let Some(record) = records(batch).and_then(|mut records| records.next()) else { return Ok(None) };
-        let marker = |source| RebuildError::Marker { offset: header.base_offset, source };
+        let Some(record) = records(batch).and_then(|mut records| records.next()) else {
+            return Ok(None);
+        };
+        let marker = |source| RebuildError::Marker {
+            offset: header.base_offset,
+            source,
+        };
         let record = record.map_err(marker)?;
         match ControlRecord::decode(&record).map_err(marker)? {
-            ControlRecord::EndTransaction { outcome, coordinator_epoch } => {
+            ControlRecord::EndTransaction {
+                outcome,
+                coordinator_epoch,
+            } => {
                 let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
                 Ok(self.end_transaction(header, outcome, coordinator_epoch, timestamp))
             }
@@ -111,7 +122,11 @@ impl Producers {
         if first_offset == NO_OFFSET {
             return None;
         }
-        let others = self.open.iter().find(|(_, producer)| **producer != header.producer_id).map(|(offset, _)| *offset);
+        let others = self
+            .open
+            .iter()
+            .find(|(_, producer)| **producer != header.producer_id)
+            .map(|(offset, _)| *offset);
         self.open.remove(&first_offset);
         (outcome == Outcome::Abort).then(|| AbortedTransaction {
             producer_id: header.producer_id,

@@ -6,7 +6,10 @@ use crate::control::{ControlRecord, Outcome};
 use crate::ids::{LeaderEpoch, ProducerEpoch, ProducerId};
 use crate::index::AbortedTransaction;
 
-const LIMITS: SegmentLimits = SegmentLimits { segment_bytes: 1_000, index_bytes: 10 << 20 };
+const LIMITS: SegmentLimits = SegmentLimits {
+    segment_bytes: 1_000,
+    index_bytes: 10 << 20,
+};
 
 fn feed(rebuild: &mut Rebuild, bytes: &[u8]) {
     for batch in Batches::new(bytes, 0) {
@@ -24,8 +27,12 @@ fn data(base: i64, epoch: i32, producer: i64, producer_epoch: i16, sequence: i32
 }
 
 fn marker(offset: i64, producer: i64, producer_epoch: i16, outcome: Outcome) -> Vec<u8> {
-    let (key, value) =
-        ControlRecord::EndTransaction { outcome, coordinator_epoch: LeaderEpoch(4) }.encode().unwrap();
+    let (key, value) = ControlRecord::EndTransaction {
+        outcome,
+        coordinator_epoch: LeaderEpoch(4),
+    }
+    .encode()
+    .unwrap();
     BatchBuilder::new(Offset(offset), LeaderEpoch(1))
         .attributes(Attributes::MARKER)
         .producer(ProducerId(producer), ProducerEpoch(producer_epoch), -1)
@@ -57,10 +64,16 @@ fn a_marker_with_a_raised_epoch_forgets_the_producers_batches() {
     let mut rebuild = Rebuild::new(Offset(0), 4_096);
     feed(&mut rebuild, &data(0, 1, 7, 3, 40));
     let before = rebuild.producers();
-    assert_eq!((before[0].last_sequence, before[0].last_offset, before[0].offset_delta), (41, Offset(1), 1));
+    assert_eq!(
+        (before[0].last_sequence, before[0].last_offset, before[0].offset_delta),
+        (41, Offset(1), 1)
+    );
     feed(&mut rebuild, &marker(2, 7, 4, Outcome::Commit));
     let after = rebuild.producers();
-    assert_eq!((after[0].epoch, after[0].last_sequence, after[0].last_offset), (ProducerEpoch(4), -1, Offset(-1)));
+    assert_eq!(
+        (after[0].epoch, after[0].last_sequence, after[0].last_offset),
+        (ProducerEpoch(4), -1, Offset(-1))
+    );
     assert_eq!((after[0].coordinator_epoch, after[0].timestamp), (LeaderEpoch(4), 20));
 }
 
@@ -79,7 +92,11 @@ fn leader_epochs_are_noted_where_they_start() {
     for (base, epoch) in [(0, 2), (2, 2), (4, 5), (6, 9)] {
         feed(&mut rebuild, &data(base, epoch, 7, 0, base as i32));
     }
-    let noted: Vec<(i32, i64)> = rebuild.leader_epochs().iter().map(|e| (e.epoch.0, e.start_offset.0)).collect();
+    let noted: Vec<(i32, i64)> = rebuild
+        .leader_epochs()
+        .iter()
+        .map(|e| (e.epoch.0, e.start_offset.0))
+        .collect();
     assert_eq!(noted, [(2, 0), (5, 4), (9, 6)]);
 }
 
@@ -89,7 +106,13 @@ fn every_segment_ends_with_its_largest_timestamp_in_the_time_index() {
     feed(&mut rebuild, &data(0, 1, 7, 0, 0));
     let indexes = rebuild.roll(Offset(2));
     assert!(indexes.offset_index.is_empty());
-    assert_eq!(TimeIndexEntry::parse_all(&indexes.time_index), [TimeIndexEntry { timestamp: 1, relative_offset: 1 }]);
+    assert_eq!(
+        TimeIndexEntry::parse_all(&indexes.time_index),
+        [TimeIndexEntry {
+            timestamp: 1,
+            relative_offset: 1
+        }]
+    );
 }
 
 proptest! {

@@ -5,16 +5,27 @@ use super::*;
 #[test]
 fn names_are_kafkas() {
     assert_eq!(SegmentFile::Log.name(Offset(1234)), "00000000000000001234.log");
-    let id = CheckpointId { end_offset: Offset(2711), epoch: LeaderEpoch(12) };
+    let id = CheckpointId {
+        end_offset: Offset(2711),
+        epoch: LeaderEpoch(12),
+    };
     assert_eq!(id.file_name(), "00000000000000002711-0000000012.checkpoint");
 }
 
 #[test]
 fn files_on_their_way_in_or_out_are_no_segments() {
-    for name in ["00000000000000001234.log.deleted", "00000000000000001234.log.swap", "1234.log", "-0000000000000001234.log"] {
+    for name in [
+        "00000000000000001234.log.deleted",
+        "00000000000000001234.log.swap",
+        "1234.log",
+        "-0000000000000001234.log",
+    ] {
         assert_eq!(SegmentFile::parse(name), None, "{name}");
     }
-    assert_eq!(CheckpointId::parse("00000000000000002711-0000000012-81.checkpoint.part"), None);
+    assert_eq!(
+        CheckpointId::parse("00000000000000002711-0000000012-81.checkpoint.part"),
+        None
+    );
     assert_eq!(CheckpointId::parse("bootstrap.checkpoint"), None);
 }
 
