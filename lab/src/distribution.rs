@@ -127,9 +127,10 @@ impl Distribution {
 
 fn version_of(jar: &str) -> Option<String> {
     let version = jar.strip_prefix(SERVER_JAR)?.strip_suffix(".jar")?;
+    // Beside it may lie its sources.
     version
-        .split('.')
-        .all(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        .chars()
+        .all(|c| c.is_ascii_digit() || c == '.')
         .then(|| version.to_owned())
 }
 

@@ -121,7 +121,10 @@ impl Programs {
             self.directory.join("coordinator").display(),
         );
         if let Some(encryption) = &self.encryption {
-            text.push_str(&format!("identity = \"{}\"\n", encryption.coordinator_identity.display()));
+            text.push_str(&format!(
+                "identity = \"{}\"\n",
+                encryption.coordinator_identity.display()
+            ));
         }
         text.push_str(&self.coordinator_settings);
         let config = self.write("coordinator.toml", &text)?;
@@ -164,7 +167,9 @@ impl Programs {
         loop {
             let agents = self.maxbrod(&["cluster", "agents"])?;
             let connected = agents.json.as_array().map_or(0, |list| {
-                list.iter().filter(|agent| agent.get("state").and_then(Value::as_str) == Some("connected")).count()
+                list.iter()
+                    .filter(|agent| agent.get("state").and_then(Value::as_str) == Some("connected"))
+                    .count()
             });
             if connected >= count {
                 return Ok(());
@@ -185,12 +190,16 @@ impl Programs {
         let executable = self.bin.join("maxbrod");
         let mut command = Command::new(&executable);
         command.args(arguments).arg("--json").stdin(Stdio::null());
-        command.env("MAXBROD_REPOSITORY", &self.repository).env("MAXBROD_COORDINATOR", self.coordinator_url());
+        command
+            .env("MAXBROD_REPOSITORY", &self.repository)
+            .env("MAXBROD_COORDINATOR", self.coordinator_url());
         command.envs(&self.variables);
         if let Some(encryption) = &self.encryption {
             command.env("MAXBROD_IDENTITY", &encryption.operator_identity);
         }
-        let output = command.output().map_err(|error| process::missing(&executable.to_string_lossy(), &error))?;
+        let output = command
+            .output()
+            .map_err(|error| process::missing(&executable.to_string_lossy(), &error))?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(Finished {
             code: output.status.code().unwrap_or(-1),
@@ -222,7 +231,11 @@ impl Programs {
     /// Where a snapshot cut each partition.
     pub fn cuts(&self, snapshot: &str) -> Result<Cuts> {
         let shown = self.maxbrod_ok(&["snapshot", "show", snapshot, "--partitions"])?;
-        let partitions = shown.get("partition_list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let partitions = shown
+            .get("partition_list")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         partitions
             .iter()
             .map(|row| {
@@ -231,7 +244,9 @@ impl Programs {
                 Some((TopicPartition::new(topic, partition), row.get("cut")?.as_i64()?))
             })
             .collect::<Option<Cuts>>()
-            .ok_or_else(|| LabError::malformed("snapshot show --partitions", "a partition without topic, number or cut"))
+            .ok_or_else(|| {
+                LabError::malformed("snapshot show --partitions", "a partition without topic, number or cut")
+            })
     }
 
     /// Plans the restore of a whole snapshot and applies it to every node of the cluster, one after the other. Returns the plan.
@@ -247,12 +262,16 @@ impl Programs {
 
     /// Whether a program of this set runs: `coordinator`, or `agent-N`.
     pub fn is_running(&mut self, program: &str) -> bool {
-        self.running.get_mut(program).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.running
+            .get_mut(program)
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Ends a program as systemd would; kills it when it takes too long. Returns whether it ended by itself.
     pub fn stop(&mut self, program: &str) -> bool {
-        let Some(mut child) = self.running.remove(program) else { return true };
+        let Some(mut child) = self.running.remove(program) else {
+            return true;
+        };
         signal(&child, Signal::SIGTERM);
         let ended = process::wait(&mut child, STOP).is_some();
         if !ended {

@@ -49,7 +49,10 @@ fn a_killed_cluster_comes_back_with_every_acknowledged_record_and_passes_every_c
     assert_eq!(described.broker_configs[""]["log.cleaner.threads"], "1");
     assert_eq!(described.features["eligible.leader.replicas.version"], 1);
     let groups: BTreeSet<_> = described.groups.keys().map(String::as_str).collect();
-    assert!(groups.is_superset(&["auditors", "chain", "readers"].into()), "{groups:?}");
+    assert!(
+        groups.is_superset(&["auditors", "chain", "readers"].into()),
+        "{groups:?}"
+    );
 
     let options = Options::of(&described);
     let before = client.dump(&work.path().join("before"), None).unwrap();
@@ -58,7 +61,10 @@ fn a_killed_cluster_comes_back_with_every_acknowledged_record_and_passes_every_c
     assert!(u64::try_from(acknowledged.acknowledgements.len()).unwrap() >= summary.counters.acknowledged);
     assert_eq!(missing_acknowledged(&before, &acknowledged, i64::MAX, &options), []);
     assert_eq!(torn_transactions(&before), []);
-    let committed = described.groups["chain"].iter().map(|(name, &offset)| (name.parse().unwrap(), offset)).collect();
+    let committed = described.groups["chain"]
+        .iter()
+        .map(|(name, &offset)| (name.parse().unwrap(), offset))
+        .collect();
     assert_eq!(chain_violations(&before, "bank", "bank-chained", &committed), []);
 
     cluster.kill();
@@ -66,14 +72,21 @@ fn a_killed_cluster_comes_back_with_every_acknowledged_record_and_passes_every_c
     told("killed and started");
     assert_eq!(described.identity_differences(&client.describe().unwrap()), []);
     let after = client.dump(&work.path().join("after"), None).unwrap();
-    let cuts: Cuts = before.partitions.iter().map(|(name, partition)| (name.clone(), partition.end)).collect();
+    let cuts: Cuts = before
+        .partitions
+        .iter()
+        .map(|(name, partition)| (name.clone(), partition.end))
+        .collect();
     let report = compare(&before, &after, &cuts, &options);
     told(&report.to_string());
     assert!(report.is_clean(), "{report}");
     assert!(report.identical > 5_000, "{report}");
 
     let smoke = client.smoke(&["bank".to_owned(), "empty".to_owned()], 3).unwrap();
-    assert_eq!((smoke.produced, smoke.committed, smoke.aborted, smoke.consumed), (13, 13, 13, 26));
+    assert_eq!(
+        (smoke.produced, smoke.committed, smoke.aborted, smoke.consumed),
+        (13, 13, 13, 26)
+    );
     told("smoke");
 
     assert_eq!(cluster.stop().unwrap(), Vec::<i32>::new());

@@ -39,7 +39,7 @@ pub fn missing_acknowledged(
         match partition.records.get(&known.offset) {
             Some(record) if record.hash != known.hash => problems.push(problem(known, "another record is there")),
             Some(record) if record.timestamp != known.timestamp => {
-                problems.push(problem(known, "its timestamp differs"))
+                problems.push(problem(known, "its timestamp differs"));
             }
             Some(record) if !record.visible => problems.push(problem(known, "consumers do not get it")),
             Some(_) => {}
