@@ -1,0 +1,146 @@
+//! What can go wrong with a restore, and who has to act.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// A result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who has to act on an error; decides the exit code of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It did not work: exit code 1.
+    Failed,
+    /// It was asked for wrongly: exit code 2.
+    Usage,
+    /// Something is missing: exit code 3.
+    Incomplete,
+    /// Bytes are not what they should be: exit code 4.
+    Integrity,
+}
+
+/// Why a restore cannot be planned or applied.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The repository has it wrong, or not at all.
+    #[error(transparent)]
+    Repository(#[from] maxbrod_repository::Error),
+    /// The snapshot has no metadata image.
+    #[error("planning the restore of {snapshot}: it holds no KRaft metadata; take a snapshot with the controllers' agents running")]
+    NoMetadata {
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// The snapshot's metadata image cannot be read, or cannot be made into a checkpoint.
+    #[error("rewriting the KRaft metadata of {snapshot}: {reason}")]
+    Metadata {
+        /// The snapshot.
+        snapshot: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A node that the snapshot does not know.
+    #[error("planning for node {node}: the snapshot holds the nodes {known}; choose among them")]
+    UnknownNode {
+        /// The node asked for.
+        node: i32,
+        /// Those that there are.
+        known: String,
+    },
+    /// A `--map` that fits nothing, or fits twice.
+    #[error("mapping directories by {map:?}: {reason}")]
+    Map {
+        /// As given.
+        map: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A plan that this build or this repository cannot carry out.
+    #[error("reading the plan: {reason}")]
+    Plan {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Something is in the way.
+    #[error("restoring into {path}: {reason}")]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+        /// What is there, and what to do.
+        reason: String,
+    },
+    /// The file system is too small.
+    #[error("restoring into {path}: {needed} bytes are needed and {free} are free; make room, or map the directory elsewhere")]
+    NoSpace {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// Chunks that don't add up to the partition that the manifest describes.
+    #[error("restoring {partition}: {reason}; `maxbrod snapshot verify --level full` tells what else is affected, restore another snapshot")]
+    Partition {
+        /// The partition.
+        partition: String,
+        /// What is wrong, with offsets.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A worker broke off.
+    #[error("restoring: a worker broke off: {0}")]
+    Worker(String),
+}
+
+impl Error {
+    /// Stable, kebab-case, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Repository(error) => error.code(),
+            Self::NoMetadata { .. } => "no-metadata",
+            Self::Metadata { .. } => "metadata-unusable",
+            Self::UnknownNode { .. } => "unknown-node",
+            Self::Map { .. } => "directory-map",
+            Self::Plan { .. } => "plan-unusable",
+            Self::Occupied { .. } => "directory-occupied",
+            Self::NoSpace { .. } => "no-space",
+            Self::Partition { .. } => "partition-damaged",
+            Self::Io { .. } => "io",
+            Self::Worker(_) => "worker",
+        }
+    }
+
+    /// Who has to act.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Repository(error) => match error.kind() {
+                maxbrod_repository::ErrorKind::Usage => Kind::Usage,
+                maxbrod_repository::ErrorKind::Missing => Kind::Incomplete,
+                maxbrod_repository::ErrorKind::Integrity => Kind::Integrity,
+                maxbrod_repository::ErrorKind::Failed => Kind::Failed,
+            },
+            Self::NoMetadata { .. } => Kind::Incomplete,
+            Self::UnknownNode { .. } | Self::Map { .. } | Self::Plan { .. } => Kind::Usage,
+            Self::Metadata { .. } | Self::Partition { .. } => Kind::Integrity,
+            Self::Occupied { .. } | Self::NoSpace { .. } | Self::Io { .. } | Self::Worker(_) => Kind::Failed,
+        }
+    }
+
+    /// An I/O error as [`Result::map_err`] takes it.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
