@@ -4,6 +4,8 @@ mod audit;
 mod cluster;
 mod init;
 mod manual;
+mod repository;
+mod restore;
 mod snapshot;
 
 use std::process::ExitCode;
@@ -23,8 +25,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<ExitCode> {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(dir.as_deref()),
         Command::Demo(options) => crate::demo::run(options, output).await,
-        Command::Restore(_) | Command::Repository(_) => {
-            Err(crate::exit::Failure::usage("not built into this version yet"))
-        }
+        Command::Restore(command) => restore::run(command, global, output).await,
+        Command::Repository(command) => repository::run(command, global, output).await,
     }
 }
