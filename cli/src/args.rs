@@ -36,10 +36,22 @@ pub struct Global {
     #[arg(long, global = true, env = "MAXBROD_TLS_CA", value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
     /// This operator's certificate.
-    #[arg(long, global = true, env = "MAXBROD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(
+        long,
+        global = true,
+        env = "MAXBROD_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
     pub tls_cert: Option<PathBuf>,
     /// The key of that certificate.
-    #[arg(long, global = true, env = "MAXBROD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(
+        long,
+        global = true,
+        env = "MAXBROD_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
     pub tls_key: Option<PathBuf>,
     /// Print one JSON document on standard output; progress and logs go to standard error.
     #[arg(long, global = true)]
@@ -86,7 +98,12 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Init {
     /// An age recipient (age1…) who can read backups. May be given several times.
-    #[arg(long, value_name = "AGE", required_unless_present = "no_encryption", conflicts_with = "no_encryption")]
+    #[arg(
+        long,
+        value_name = "AGE",
+        required_unless_present = "no_encryption",
+        conflicts_with = "no_encryption"
+    )]
     pub recipient: Vec<String>,
     /// The age recipient of the coordinator: can read manifests, but no data.
     #[arg(long, value_name = "AGE", requires = "recipient")]
@@ -181,7 +198,12 @@ pub struct RestoreApply {
     #[arg(long, value_name = "N")]
     pub node: i32,
     /// A plan made by `restore plan --out`.
-    #[arg(long, value_name = "FILE", required_unless_present = "snapshot", conflicts_with = "snapshot")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "snapshot",
+        conflicts_with = "snapshot"
+    )]
     pub plan: Option<PathBuf>,
     /// Plan and apply at once: the snapshot's id, or `latest`.
     #[arg(long, value_name = "ID")]

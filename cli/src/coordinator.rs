@@ -14,8 +14,9 @@ pub async fn connect(global: &Global) -> Result<OperatorClient<Channel>> {
     let Some(url) = &global.coordinator else {
         return Err(Failure::usage("no coordinator given").remedy("give --coordinator URL or set MAXBROD_COORDINATOR"));
     };
-    let mut endpoint = Endpoint::from_shared(url.clone())
-        .map_err(|error| Failure::usage(format!("{url} is not a coordinator's URL: {error}")).remedy("it looks like https://host:7420"))?;
+    let mut endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
+        Failure::usage(format!("{url} is not a coordinator's URL: {error}")).remedy("it looks like https://host:7420")
+    })?;
     if url.starts_with("https:") {
         let mut tls = ClientTlsConfig::new();
         if let Some(ca) = &global.tls_ca {
@@ -24,11 +25,17 @@ pub async fn connect(global: &Global) -> Result<OperatorClient<Channel>> {
         if let (Some(cert), Some(key)) = (&global.tls_cert, &global.tls_key) {
             tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
         }
-        endpoint = endpoint.tls_config(tls).map_err(|error| Failure::usage(format!("setting up TLS: {error}")))?;
+        endpoint = endpoint
+            .tls_config(tls)
+            .map_err(|error| Failure::usage(format!("setting up TLS: {error}")))?;
     }
     let channel = endpoint.connect().await.map_err(|error| {
-        Failure::new(Kind::Failed, "coordinator-unreachable", format!("connecting to the coordinator at {url}: {}", chain(&error)))
-            .remedy("check that maxbrod-coordinator runs there, and the URL's scheme (http only with `insecure`)")
+        Failure::new(
+            Kind::Failed,
+            "coordinator-unreachable",
+            format!("connecting to the coordinator at {url}: {}", chain(&error)),
+        )
+        .remedy("check that maxbrod-coordinator runs there, and the URL's scheme (http only with `insecure`)")
     })?;
     Ok(OperatorClient::new(channel))
 }

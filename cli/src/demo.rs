@@ -17,7 +17,13 @@ use crate::output::Output;
 /// Runs the demo on a thread of its own: the lab blocks.
 pub async fn run(options: Demo, output: Output) -> Result<ExitCode> {
     let told = tokio::task::spawn_blocking(move || tell(&options, output)).await;
-    told.unwrap_or_else(|panic| Err(Failure::new(Kind::Failed, "demo", format!("the demo broke off: {panic}"))))
+    told.unwrap_or_else(|panic| {
+        Err(Failure::new(
+            Kind::Failed,
+            "demo",
+            format!("the demo broke off: {panic}"),
+        ))
+    })
 }
 
 fn tell(options: &Demo, output: Output) -> Result<ExitCode> {
@@ -31,7 +37,11 @@ fn tell(options: &Demo, output: Output) -> Result<ExitCode> {
         workplace.keep("as asked");
     }
     let story = outcome?;
-    Ok(if story.proof.is_clean() { ExitCode::SUCCESS } else { Kind::Integrity.code() })
+    Ok(if story.proof.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Integrity.code()
+    })
 }
 
 /// The directory that the demo works in.
@@ -43,19 +53,37 @@ struct Workplace {
 
 impl Workplace {
     fn prepare(options: &Demo) -> Result<Self> {
-        let failed = |error: std::io::Error| Failure::new(Kind::Failed, "demo", format!("making a directory for the demo: {error}"));
+        let failed = |error: std::io::Error| {
+            Failure::new(
+                Kind::Failed,
+                "demo",
+                format!("making a directory for the demo: {error}"),
+            )
+        };
         match &options.dir {
             Some(path) => {
                 std::fs::create_dir_all(path).map_err(failed)?;
                 if std::fs::read_dir(path).map_err(failed)?.next().is_some() {
-                    return Err(Failure::usage(format!("{} is not empty", path.display())).remedy("give --dir an empty or new directory"));
+                    return Err(Failure::usage(format!("{} is not empty", path.display()))
+                        .remedy("give --dir an empty or new directory"));
                 }
                 let path = std::path::absolute(path).map_err(failed)?;
-                Ok(Self { path, temporary: None, kept: std::cell::Cell::new(true) })
+                Ok(Self {
+                    path,
+                    temporary: None,
+                    kept: std::cell::Cell::new(true),
+                })
             }
             None => {
-                let temporary = tempfile::Builder::new().prefix("maxbrod-demo-").tempdir().map_err(failed)?;
-                Ok(Self { path: temporary.path().to_owned(), temporary: Some(temporary), kept: std::cell::Cell::new(false) })
+                let temporary = tempfile::Builder::new()
+                    .prefix("maxbrod-demo-")
+                    .tempdir()
+                    .map_err(failed)?;
+                Ok(Self {
+                    path: temporary.path().to_owned(),
+                    temporary: Some(temporary),
+                    kept: std::cell::Cell::new(false),
+                })
             }
         }
     }

@@ -39,7 +39,12 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
-        Self { kind, code: code.to_owned(), message: message.into(), remedy: String::new() }
+        Self {
+            kind,
+            code: code.to_owned(),
+            message: message.into(),
+            remedy: String::new(),
+        }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {

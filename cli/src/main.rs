@@ -1,7 +1,11 @@
 //! `maxbrod`: what operators type.
 
 #![forbid(unsafe_code)]
-#![allow(unreachable_pub, missing_docs, reason = "a binary has no interface but its command line")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    reason = "a binary has no interface but its command line"
+)]
 
 mod args;
 mod commands;
@@ -27,12 +31,19 @@ fn main() -> ExitCode {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let output = Output { json: cli.global.json };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.print_failure(&exit::Failure::new(exit::Kind::Failed, "runtime", format!("starting: {error}")));
+            output.print_failure(&exit::Failure::new(
+                exit::Kind::Failed,
+                "runtime",
+                format!("starting: {error}"),
+            ));
             return ExitCode::FAILURE;
         }
     };

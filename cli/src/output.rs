@@ -18,7 +18,8 @@ impl Output {
     /// Prints `document` with `--json`, the text otherwise.
     pub fn print(self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let mut printed = if self.json {
-            serde_json::to_string_pretty(document).map_err(|error| Failure::new(Kind::Failed, "output", error.to_string()))?
+            serde_json::to_string_pretty(document)
+                .map_err(|error| Failure::new(Kind::Failed, "output", error.to_string()))?
         } else {
             text()
         };
@@ -66,16 +67,22 @@ impl Output {
 }
 
 fn progress_target() -> ProgressDrawTarget {
-    if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+    if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
 }
 
 /// Writes to standard output; a reader that hung up (`| head`) is no failure.
 pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Failed, "output", format!("writing to standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Kind::Failed,
+            "output",
+            format!("writing to standard output: {error}"),
+        )),
         _ => Ok(()),
     }
 }

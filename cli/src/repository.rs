@@ -16,9 +16,15 @@ pub fn location(global: &Global) -> Result<Location> {
 
 /// Who this process is, in the audit trail.
 pub fn environment() -> Environment {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned());
+    let user = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| "operator".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Environment::system(format!("maxbrod {user}@{} (process {})", host.trim(), std::process::id()))
+    Environment::system(format!(
+        "maxbrod {user}@{} (process {})",
+        host.trim(),
+        std::process::id()
+    ))
 }
 
 /// Opens the repository, with the identity if one is given.
@@ -50,11 +56,16 @@ async fn only_cluster(repository: &Repository) -> Result<ClusterId> {
     let mut clusters = repository.clusters().await?;
     match clusters.len() {
         1 => Ok(clusters.remove(0)),
-        0 => Err(Failure::new(Kind::Incomplete, "no-cluster", "the repository holds no cluster yet")
-            .remedy("start a coordinator and agents; they open a cluster's journal when they first meet")),
+        0 => Err(
+            Failure::new(Kind::Incomplete, "no-cluster", "the repository holds no cluster yet")
+                .remedy("start a coordinator and agents; they open a cluster's journal when they first meet"),
+        ),
         _ => {
             let names: Vec<String> = clusters.into_iter().map(|id| id.0).collect();
-            Err(Failure::usage(format!("the repository holds several clusters: {}", names.join(", "))).remedy("choose one with --cluster"))
+            Err(
+                Failure::usage(format!("the repository holds several clusters: {}", names.join(", ")))
+                    .remedy("choose one with --cluster"),
+            )
         }
     }
 }

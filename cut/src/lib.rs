@@ -10,6 +10,8 @@ mod capture;
 mod prefix;
 mod solve;
 
-pub use capture::{Capture, CapturedPartition, Cut, PartitionKey, PartitionKind, TransactionalRun, TransactionalRunKind};
+pub use capture::{
+    Capture, CapturedPartition, Cut, PartitionKey, PartitionKind, TransactionalRun, TransactionalRunKind,
+};
 pub use prefix::{BatchEnd, Matching, Prefix, ReplicaLog, common_prefix};
 pub use solve::{Cuts, Level, Note, solve};

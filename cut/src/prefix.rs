@@ -89,8 +89,14 @@ pub fn common_prefix(members: &[ReplicaLog], matching: Matching) -> Prefix {
     if members.iter().all(|log| log.whole) {
         return Prefix::Nothing;
     }
-    let lowest_reported = with_batches.iter().filter_map(|log| log.batches.first()).map(|batch| batch.end_offset).min();
-    Prefix::Deeper { since: lowest_reported.unwrap_or(limit).min(limit) }
+    let lowest_reported = with_batches
+        .iter()
+        .filter_map(|log| log.batches.first())
+        .map(|batch| batch.end_offset)
+        .min();
+    Prefix::Deeper {
+        since: lowest_reported.unwrap_or(limit).min(limit),
+    }
 }
 
 impl ReplicaLog {
@@ -98,7 +104,10 @@ impl ReplicaLog {
         if batch.end_offset <= self.log_start {
             return true;
         }
-        let Ok(index) = self.batches.binary_search_by_key(&batch.end_offset, |own| own.end_offset) else {
+        let Ok(index) = self
+            .batches
+            .binary_search_by_key(&batch.end_offset, |own| own.end_offset)
+        else {
             return false;
         };
         self.batches.get(index).is_some_and(|own| match matching {

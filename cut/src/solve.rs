@@ -62,6 +62,14 @@ pub struct Cuts {
 /// Each is cut at its replicated prefix. The rules R1–R4 (K§6.5), which make the cuts agree about transactions and group
 /// offsets, are not applied yet, so the level is always [`Level::CrashConsistent`].
 pub fn solve(capture: &Capture) -> Cuts {
-    let cuts = capture.partitions.iter().map(|partition| (partition.key, partition.end)).collect();
-    Cuts { level: Level::CrashConsistent, cuts, notes: Vec::new() }
+    let cuts = capture
+        .partitions
+        .iter()
+        .map(|partition| (partition.key, partition.end))
+        .collect();
+    Cuts {
+        level: Level::CrashConsistent,
+        cuts,
+        notes: Vec::new(),
+    }
 }

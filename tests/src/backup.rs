@@ -35,16 +35,24 @@ impl Backup {
     pub fn encrypted(directory: &Path) -> Result<Programs, LabError> {
         let (operator, coordinator) = (directory.join("operator.key"), directory.join("coordinator.key"));
         let identity = |path: &Path| {
-            Identities::generate_file(path).map(|recipient| recipient.to_string()).map_err(|error| LabError::Malformed {
-                what: path.display().to_string(),
-                reason: error.to_string(),
-            })
+            Identities::generate_file(path)
+                .map(|recipient| recipient.to_string())
+                .map_err(|error| LabError::Malformed {
+                    what: path.display().to_string(),
+                    reason: error.to_string(),
+                })
         };
         let (recipient, coordinator_recipient) = (identity(&operator)?, identity(&coordinator)?);
         let url = format!("file://{}", directory.join("repository").display());
         let programs =
             Programs::new(&profile_dir(), &directory.join("maxbrod"), &url)?.encrypted(&operator, &coordinator);
-        programs.maxbrod_ok(&["init", "--recipient", &recipient, "--coordinator-recipient", &coordinator_recipient])?;
+        programs.maxbrod_ok(&[
+            "init",
+            "--recipient",
+            &recipient,
+            "--coordinator-recipient",
+            &coordinator_recipient,
+        ])?;
         Ok(programs)
     }
 

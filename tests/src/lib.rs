@@ -34,8 +34,15 @@ impl Scene {
         let directory = tempfile::Builder::new()
             .prefix("maxbrod-test-")
             .tempdir()
-            .map_err(|source| LabError::Io { action: "making", path: std::env::temp_dir(), source })?;
-        Ok(Self { directory, distribution })
+            .map_err(|source| LabError::Io {
+                action: "making",
+                path: std::env::temp_dir(),
+                source,
+            })?;
+        Ok(Self {
+            directory,
+            distribution,
+        })
     }
 
     /// The test's directory.
@@ -53,31 +60,50 @@ impl Scene {
 
 /// Where cargo puts what it builds: this test's executable is in `<target>/<profile>/deps`.
 fn target_dir() -> PathBuf {
-    profile_dir().parent().map_or_else(|| PathBuf::from("target"), Path::to_owned)
+    profile_dir()
+        .parent()
+        .map_or_else(|| PathBuf::from("target"), Path::to_owned)
 }
 
 /// Where the executables are.
 pub fn profile_dir() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    executable.ancestors().nth(2).map_or_else(|| PathBuf::from("target/debug"), Path::to_owned)
+    executable
+        .ancestors()
+        .nth(2)
+        .map_or_else(|| PathBuf::from("target/debug"), Path::to_owned)
 }
 
 /// Dumps the cluster again and compares it with what it was when it was backed up.
 pub fn judge(cluster: &Cluster, before: &Snapshot, file: &Path) -> Result<Report, LabError> {
     let restored = cluster.client().dump(file, None)?;
-    Ok(compare(&before.dump, &restored, &before.cuts, &Options::of(&before.description)))
+    Ok(compare(
+        &before.dump,
+        &restored,
+        &before.cuts,
+        &Options::of(&before.description),
+    ))
 }
 
 /// What of a cluster's identity differs from the original's, beyond the retention that a restore holds back.
 pub fn identity_differences(before: &ClusterDescription, after: &ClusterDescription) -> Vec<String> {
-    without_held(before).identity_differences(&without_held(after)).iter().map(ToString::to_string).collect()
+    without_held(before)
+        .identity_differences(&without_held(after))
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The warnings and errors that any node has logged since the cluster's logs were marked.
 pub fn log_problems(cluster: &Cluster) -> Result<Vec<String>, LabError> {
     let mut problems = Vec::new();
     for node in cluster.node_ids() {
-        problems.extend(cluster.log_problems(node)?.iter().map(|problem| format!("node {node}: {problem}")));
+        problems.extend(
+            cluster
+                .log_problems(node)?
+                .iter()
+                .map(|problem| format!("node {node}: {problem}")),
+        );
     }
     Ok(problems)
 }

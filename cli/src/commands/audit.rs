@@ -66,19 +66,37 @@ async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
     let findings: Vec<FindingDocument> = report
         .findings
         .iter()
-        .map(|finding| FindingDocument { entry: finding.n, code: finding.error.code(), message: finding.error.to_string() })
+        .map(|finding| FindingDocument {
+            entry: finding.n,
+            code: finding.error.code(),
+            message: finding.error.to_string(),
+        })
         .collect();
-    let document = VerifyDocument { entries: report.entries, findings };
+    let document = VerifyDocument {
+        entries: report.entries,
+        findings,
+    };
     output.print(&document, || {
         if document.findings.is_empty() {
-            return format!("{} entries, the hash chain is whole, every entry keeps the rules", document.entries);
+            return format!(
+                "{} entries, the hash chain is whole, every entry keeps the rules",
+                document.entries
+            );
         }
-        document.findings.iter().map(|finding| format!("entry {}: {}\n", finding.entry, finding.message)).collect()
+        document
+            .findings
+            .iter()
+            .map(|finding| format!("entry {}: {}\n", finding.entry, finding.message))
+            .collect()
     })?;
     match report.kind() {
         None => Ok(ExitCode::SUCCESS),
         Some(ErrorKind::Integrity) => Ok(Kind::Integrity.code()),
         Some(ErrorKind::Missing) => Ok(Kind::Incomplete.code()),
-        Some(_) => Err(Failure::new(Kind::Failed, "journal", "the journal could not be checked to its end")),
+        Some(_) => Err(Failure::new(
+            Kind::Failed,
+            "journal",
+            "the journal could not be checked to its end",
+        )),
     }
 }

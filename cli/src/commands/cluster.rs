@@ -55,14 +55,22 @@ struct MissingDocument {
 
 pub async fn run(command: Cluster, global: &Global, output: Output) -> Result<ExitCode> {
     let mut client = coordinator::connect(global).await?;
-    let reply = client.cluster_status(ClusterStatusRequest {}).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    let reply = client
+        .cluster_status(ClusterStatusRequest {})
+        .await
+        .map_err(|status| coordinator::refused(&status))?
+        .into_inner();
     let incomplete = !reply.missing.is_empty();
     let status = StatusDocument::from(reply);
     match command {
         Cluster::Status => output.print(&status, || status.text())?,
         Cluster::Agents => output.print(&status.agents, || agents_table(&status.agents))?,
     }
-    Ok(if incomplete { Kind::Incomplete.code() } else { ExitCode::SUCCESS })
+    Ok(if incomplete {
+        Kind::Incomplete.code()
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl From<ClusterStatusReply> for StatusDocument {
@@ -82,7 +90,10 @@ impl From<ClusterStatusReply> for StatusDocument {
             missing: reply
                 .missing
                 .into_iter()
-                .map(|node| MissingDocument { node_id: node.node_id, roles: node.roles })
+                .map(|node| MissingDocument {
+                    node_id: node.node_id,
+                    roles: node.roles,
+                })
                 .collect(),
         }
     }
@@ -130,7 +141,11 @@ impl StatusDocument {
         );
         text.push_str(&agents_table(&self.agents));
         for node in &self.missing {
-            text.push_str(&format!("MISSING  node {} ({}): no agent is connected\n", node.node_id, node.roles.join(", ")));
+            text.push_str(&format!(
+                "MISSING  node {} ({}): no agent is connected\n",
+                node.node_id,
+                node.roles.join(", ")
+            ));
         }
         text
     }
@@ -140,7 +155,10 @@ fn agents_table(agents: &[AgentDocument]) -> String {
     let rows: Vec<Vec<String>> = agents
         .iter()
         .map(|agent| {
-            let dirs = agent.log_dirs.iter().map(|dir| format!("{} ({} free)", dir.path, bytes(dir.free_bytes)));
+            let dirs = agent
+                .log_dirs
+                .iter()
+                .map(|dir| format!("{} ({} free)", dir.path, bytes(dir.free_bytes)));
             vec![
                 agent.node_id.to_string(),
                 agent.roles.join("+"),

@@ -24,7 +24,13 @@ pub fn man(dir: Option<&Path>) -> Result<ExitCode> {
     let command = Cli::command();
     match dir {
         Some(dir) => {
-            let failed = |error| Failure::new(Kind::Failed, "man", format!("writing manual pages to {}: {error}", dir.display()));
+            let failed = |error| {
+                Failure::new(
+                    Kind::Failed,
+                    "man",
+                    format!("writing manual pages to {}: {error}", dir.display()),
+                )
+            };
             std::fs::create_dir_all(dir).map_err(failed)?;
             clap_mangen::generate_to(command, dir).map_err(failed)?;
         }

@@ -73,7 +73,13 @@ async fn gc(global: &Global, output: Output) -> Result<ExitCode> {
     let inventory = gather(journal.cluster(), journal.state()).await?;
     let plan = plan(&inventory);
     let packs = |list: &[PackUse]| -> Vec<PackDocument> {
-        list.iter().map(|pack| PackDocument { pack: pack.name.to_string(), length: pack.length, live: pack.live }).collect()
+        list.iter()
+            .map(|pack| PackDocument {
+                pack: pack.name.to_string(),
+                length: pack.length,
+                live: pack.live,
+            })
+            .collect()
     };
     let document = GcDocument {
         unreferenced: packs(&plan.unreferenced),
@@ -87,18 +93,37 @@ async fn gc(global: &Global, output: Output) -> Result<ExitCode> {
         reclaimable_bytes: plan.reclaimable_bytes,
     };
     output.print(&document, || document.text())?;
-    Ok(if document.missing.is_empty() { ExitCode::SUCCESS } else { Kind::Incomplete.code() })
+    Ok(if document.missing.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Incomplete.code()
+    })
 }
 
 impl GcDocument {
     fn text(&self) -> String {
-        let rows: Vec<Vec<String>> = [("unreferenced", &self.unreferenced), ("mostly dead", &self.sparse), ("marked", &self.marked)]
-            .iter()
-            .flat_map(|(why, packs)| {
-                packs.iter().map(|pack| vec![pack.pack.clone(), (*why).to_owned(), bytes(pack.length), bytes(pack.live)])
+        let rows: Vec<Vec<String>> = [
+            ("unreferenced", &self.unreferenced),
+            ("mostly dead", &self.sparse),
+            ("marked", &self.marked),
+        ]
+        .iter()
+        .flat_map(|(why, packs)| {
+            packs.iter().map(|pack| {
+                vec![
+                    pack.pack.clone(),
+                    (*why).to_owned(),
+                    bytes(pack.length),
+                    bytes(pack.live),
+                ]
             })
-            .collect();
-        let mut text = if rows.is_empty() { String::new() } else { table(&["PACK", "WHY", "LENGTH", "LIVE"], &rows) };
+        })
+        .collect();
+        let mut text = if rows.is_empty() {
+            String::new()
+        } else {
+            table(&["PACK", "WHY", "LENGTH", "LIVE"], &rows)
+        };
         text.push_str(&format!(
             "{} stored, {} live, {} could be reclaimed; {} packs are kept, {} belong to the open run\n\
              This is a plan: this version of maxbrod removes nothing.\n",
@@ -109,7 +134,9 @@ impl GcDocument {
             self.open_packs
         ));
         for pack in &self.missing {
-            text.push_str(&format!("MISSING  {pack}: a snapshot needs it; `maxbrod snapshot verify` tells which\n"));
+            text.push_str(&format!(
+                "MISSING  {pack}: a snapshot needs it; `maxbrod snapshot verify` tells which\n"
+            ));
         }
         text
     }

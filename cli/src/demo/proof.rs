@@ -33,13 +33,28 @@ pub(super) fn prove(cluster: &Cluster, original: &Original, dir: &Path) -> Resul
     let client = cluster.client();
     let mut log_problems = Vec::new();
     for node in cluster.node_ids() {
-        log_problems.extend(cluster.log_problems(node)?.iter().map(|problem| format!("node {node}: {problem}")));
+        log_problems.extend(
+            cluster
+                .log_problems(node)?
+                .iter()
+                .map(|problem| format!("node {node}: {problem}")),
+        );
     }
     let after = client.describe()?;
     let dump = client.dump(&dir.join("restored.dump"), None)?;
-    let report = compare(&original.dump, &dump, &original.cuts, &Options::of(&original.description));
+    let report = compare(
+        &original.dump,
+        &dump,
+        &original.cuts,
+        &Options::of(&original.description),
+    );
     let differences = without_held(&original.description).identity_differences(&without_held(&after));
-    let SmokeReport { produced, committed, consumed, .. } = client.smoke(&["bank".to_owned()], 3)?;
+    let SmokeReport {
+        produced,
+        committed,
+        consumed,
+        ..
+    } = client.smoke(&["bank".to_owned()], 3)?;
     Ok(Proof {
         partitions: report.partitions,
         records: report.records,
@@ -82,10 +97,20 @@ impl Proof {
             self.committed,
             self.consumed,
         );
-        for line in self.problems.iter().chain(&self.differences).chain(&self.log_problems).take(40) {
+        for line in self
+            .problems
+            .iter()
+            .chain(&self.differences)
+            .chain(&self.log_problems)
+            .take(40)
+        {
             text.push_str(&format!("  ! {line}\n"));
         }
-        text.push_str(if self.is_clean() { "\nVERDICT        restored\n" } else { "\nVERDICT        NOT RESTORED\n" });
+        text.push_str(if self.is_clean() {
+            "\nVERDICT        restored\n"
+        } else {
+            "\nVERDICT        NOT RESTORED\n"
+        });
         text
     }
 }

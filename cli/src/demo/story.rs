@@ -48,7 +48,10 @@ impl Teller {
         say(&format!("· {what}"));
         let start = Instant::now();
         let done = run()?;
-        self.steps.push(Step { what: what.to_owned(), seconds: start.elapsed().as_secs_f64() });
+        self.steps.push(Step {
+            what: what.to_owned(),
+            seconds: start.elapsed().as_secs_f64(),
+        });
         Ok(done)
     }
 }
@@ -61,17 +64,24 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
     })?;
     let spec = ClusterSpec::combined(NODES).log_dirs(2);
     let mut cluster = Cluster::create(spec, &distribution, &dir.join("cluster"))?;
-    teller.step("booting three brokers with two log dirs each", || Ok(cluster.start_and_wait(READY)?))?;
+    teller.step("booting three brokers with two log dirs each", || {
+        Ok(cluster.start_and_wait(READY)?)
+    })?;
     let client = cluster.client();
 
     let workload = Workload::standard(3, dir.join("acknowledged")).at_least_partitions(100, 3);
-    teller.step("creating topics, ACLs, a SCRAM user, quotas, configs", || Ok(client.create(&workload.setup)?))?;
-    let mut load = client.load(&workload.load)?;
-    teller.step("putting load on it: transactions, all codecs, compaction, groups", || {
-        load.wait_flowing(READY)?;
-        std::thread::sleep(Duration::from_secs(8));
-        Ok(())
+    teller.step("creating topics, ACLs, a SCRAM user, quotas, configs", || {
+        Ok(client.create(&workload.setup)?)
     })?;
+    let mut load = client.load(&workload.load)?;
+    teller.step(
+        "putting load on it: transactions, all codecs, compaction, groups",
+        || {
+            load.wait_flowing(READY)?;
+            std::thread::sleep(Duration::from_secs(8));
+            Ok(())
+        },
+    )?;
 
     let mut programs = prepare_backup(&cluster, dir)?;
     teller.step("starting a coordinator and three agents", || {
@@ -84,7 +94,9 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
     let mut snapshots = Vec::new();
     snapshots.push(teller.step("snapshot 1, under load: everything", || Ok(programs.snapshot("full")?))?);
     std::thread::sleep(Duration::from_secs(5));
-    snapshots.push(teller.step("snapshot 2, under load: what is new", || Ok(programs.snapshot("incremental")?))?);
+    snapshots.push(teller.step("snapshot 2, under load: what is new", || {
+        Ok(programs.snapshot("incremental")?)
+    })?);
     std::thread::sleep(Duration::from_secs(2));
 
     let summary = load.stop()?;
@@ -92,7 +104,9 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
         "  load: {} records acknowledged, {} transactions committed, {} aborted",
         summary.counters.acknowledged, summary.counters.committed, summary.counters.aborted
     ));
-    let original = teller.step("reading every record, for the comparison afterwards", || remember(&client, &programs, &snapshots, dir))?;
+    let original = teller.step("reading every record, for the comparison afterwards", || {
+        remember(&client, &programs, &snapshots, dir)
+    })?;
 
     teller.step("killing all brokers and wiping their disks", || {
         programs.stop_all();
@@ -100,12 +114,21 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
         Ok(cluster.wipe()?)
     })?;
     let id = snapshot_id(snapshots.last())?;
-    teller.step("restoring three nodes from the repository alone", || Ok(programs.restore(&cluster, &id)?))?;
+    teller.step("restoring three nodes from the repository alone", || {
+        Ok(programs.restore(&cluster, &id)?)
+    })?;
     cluster.mark_logs();
     teller.step("booting the restored cluster", || Ok(cluster.start_and_wait(READY)?))?;
-    let proof = teller.step("comparing it with the original, record for record", || proof::prove(&cluster, &original, dir))?;
+    let proof = teller.step("comparing it with the original, record for record", || {
+        proof::prove(&cluster, &original, dir)
+    })?;
     cluster.stop()?;
-    Ok(Story { kafka: distribution.version().to_owned(), steps: teller.steps, snapshots, proof })
+    Ok(Story {
+        kafka: distribution.version().to_owned(),
+        steps: teller.steps,
+        snapshots,
+        proof,
+    })
 }
 
 /// Makes an encrypted repository, as an operator would.
@@ -116,8 +139,12 @@ fn prepare_backup(cluster: &Cluster, dir: &Path) -> Result<Programs> {
         .ok_or_else(|| Failure::new(Kind::Failed, "demo", "the directory of this program is not known"))?;
     for program in ["maxbrod-coordinator", "maxbrod-agent"] {
         if !bin.join(program).is_file() {
-            return Err(Failure::new(Kind::Failed, "program-missing", format!("{program} is not in {}", bin.display()))
-                .remedy("install it beside maxbrod, or build all three programs"));
+            return Err(Failure::new(
+                Kind::Failed,
+                "program-missing",
+                format!("{program} is not in {}", bin.display()),
+            )
+            .remedy("install it beside maxbrod, or build all three programs"));
         }
     }
     let (operator, coordinator) = (dir.join("operator.key"), dir.join("coordinator.key"));
@@ -139,7 +166,11 @@ fn prepare_backup(cluster: &Cluster, dir: &Path) -> Result<Programs> {
 
 fn remember(client: &Client, programs: &Programs, snapshots: &[Value], dir: &Path) -> Result<Original> {
     let cuts = programs.cuts(&snapshot_id(snapshots.last())?)?;
-    Ok(Original { description: client.describe()?, dump: client.dump(&dir.join("original.dump"), None)?, cuts })
+    Ok(Original {
+        description: client.describe()?,
+        dump: client.dump(&dir.join("original.dump"), None)?,
+        cuts,
+    })
 }
 
 fn snapshot_id(snapshot: Option<&Value>) -> Result<String> {
@@ -154,8 +185,11 @@ impl Story {
     /// The table at the demo's end.
     pub(super) fn table(&self) -> String {
         let mut text = format!("\nKafka {}\n\n", self.kafka);
-        let steps: Vec<Vec<String>> =
-            self.steps.iter().map(|step| vec![step.what.clone(), format!("{:.1} s", step.seconds)]).collect();
+        let steps: Vec<Vec<String>> = self
+            .steps
+            .iter()
+            .map(|step| vec![step.what.clone(), format!("{:.1} s", step.seconds)])
+            .collect();
         text.push_str(&table(&["STEP", "TIME"], &steps));
         let number = |snapshot: &Value, field: &str| snapshot.get(field).and_then(Value::as_u64).unwrap_or_default();
         let rows: Vec<Vec<String>> = self
@@ -163,7 +197,11 @@ impl Story {
             .iter()
             .map(|snapshot| {
                 vec![
-                    snapshot.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                    snapshot
+                        .get("id")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                        .to_owned(),
                     number(snapshot, "partitions").to_string(),
                     bytes(number(snapshot, "logical_bytes")),
                     bytes(number(snapshot, "read_bytes")),
@@ -174,7 +212,10 @@ impl Story {
             })
             .collect();
         text.push('\n');
-        text.push_str(&table(&["SNAPSHOT", "PARTITIONS", "HOLDS", "READ", "STORED", "PHASES", "TOOK"], &rows));
+        text.push_str(&table(
+            &["SNAPSHOT", "PARTITIONS", "HOLDS", "READ", "STORED", "PHASES", "TOOK"],
+            &rows,
+        ));
         text.push('\n');
         text.push_str(&self.proof.text());
         text

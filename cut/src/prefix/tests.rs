@@ -3,12 +3,22 @@ use proptest::prelude::*;
 use super::*;
 
 fn batch(end: i64, epoch: i32, crc: u32) -> BatchEnd {
-    BatchEnd { end_offset: Offset(end), leader_epoch: LeaderEpoch(epoch), crc }
+    BatchEnd {
+        end_offset: Offset(end),
+        leader_epoch: LeaderEpoch(epoch),
+        crc,
+    }
 }
 
 fn log(node: i32, start: i64, batches: &[BatchEnd], whole: bool) -> ReplicaLog {
     let log_end = batches.last().map_or(Offset(start), |last| last.end_offset);
-    ReplicaLog { node: NodeId(node), log_start: Offset(start), log_end, batches: batches.to_vec(), whole }
+    ReplicaLog {
+        node: NodeId(node),
+        log_start: Offset(start),
+        log_end,
+        batches: batches.to_vec(),
+        whole,
+    }
 }
 
 #[test]
@@ -29,15 +39,24 @@ fn a_tail_that_an_election_left_behind_is_not_common() {
 
 #[test]
 fn equal_ends_of_other_bytes_are_not_common() {
-    let members = [log(1, 0, &[batch(10, 0, 1), batch(20, 1, 2)], true), log(2, 0, &[batch(10, 0, 1), batch(20, 1, 3)], true)];
+    let members = [
+        log(1, 0, &[batch(10, 0, 1), batch(20, 1, 2)], true),
+        log(2, 0, &[batch(10, 0, 1), batch(20, 1, 3)], true),
+    ];
     assert_eq!(common_prefix(&members, Matching::Bytes), Prefix::At(batch(10, 0, 1)));
     assert_eq!(common_prefix(&members, Matching::Position), Prefix::At(batch(20, 1, 2)));
 }
 
 #[test]
 fn a_report_that_starts_too_late_is_asked_for_again() {
-    let members = [log(1, 0, &[batch(90, 0, 9), batch(100, 0, 10)], false), log(2, 0, &[batch(50, 0, 5)], false)];
-    assert_eq!(common_prefix(&members, Matching::Bytes), Prefix::Deeper { since: Offset(50) });
+    let members = [
+        log(1, 0, &[batch(90, 0, 9), batch(100, 0, 10)], false),
+        log(2, 0, &[batch(50, 0, 5)], false),
+    ];
+    assert_eq!(
+        common_prefix(&members, Matching::Bytes),
+        Prefix::Deeper { since: Offset(50) }
+    );
 }
 
 #[test]
@@ -48,7 +67,10 @@ fn an_empty_follower_makes_the_prefix_empty() {
 
 #[test]
 fn a_member_whose_records_were_all_deleted_agrees_with_what_ends_there() {
-    let members = [log(1, 0, &[batch(10, 0, 1), batch(20, 0, 2)], true), log(2, 20, &[], true)];
+    let members = [
+        log(1, 0, &[batch(10, 0, 1), batch(20, 0, 2)], true),
+        log(2, 20, &[], true),
+    ];
     assert_eq!(common_prefix(&members, Matching::Bytes), Prefix::At(batch(20, 0, 2)));
 }
 

@@ -6,8 +6,15 @@ use crate::prefix::BatchEnd;
 
 #[test]
 fn every_captured_partition_is_cut_at_its_replicated_prefix() {
-    let key = |partition| PartitionKey { topic_id: TopicId(Uuid([7; 16])), partition: PartitionId(partition) };
-    let after = Cut::After(BatchEnd { end_offset: Offset(120), leader_epoch: LeaderEpoch(3), crc: 9 });
+    let key = |partition| PartitionKey {
+        topic_id: TopicId(Uuid([7; 16])),
+        partition: PartitionId(partition),
+    };
+    let after = Cut::After(BatchEnd {
+        end_offset: Offset(120),
+        leader_epoch: LeaderEpoch(3),
+        crc: 9,
+    });
     let captured = |partition, end| CapturedPartition {
         key: key(partition),
         topic: "orders".to_owned(),
@@ -16,7 +23,9 @@ fn every_captured_partition_is_cut_at_its_replicated_prefix() {
         end,
         tail: Vec::new(),
     };
-    let capture = Capture { partitions: vec![captured(0, after), captured(1, Cut::Empty(Offset(5)))] };
+    let capture = Capture {
+        partitions: vec![captured(0, after), captured(1, Cut::Empty(Offset(5)))],
+    };
     let cuts = solve(&capture);
     assert_eq!(cuts.level.name(), "crash-consistent");
     assert_eq!(cuts.cuts.get(&key(0)).map(Cut::offset), Some(Offset(120)));

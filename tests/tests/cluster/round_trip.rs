@@ -20,23 +20,39 @@ fn load(cluster: &Cluster, workload: &Workload, seconds: u64) -> Result<LoadHand
 }
 
 /// Kills everything, restores, boots, and holds the restored cluster against the original.
-fn destroy_and_restore(scene: &Scene, cluster: &mut Cluster, programs: &mut Programs, before: &Snapshot) -> Result<(), LabError> {
+fn destroy_and_restore(
+    scene: &Scene,
+    cluster: &mut Cluster,
+    programs: &mut Programs,
+    before: &Snapshot,
+) -> Result<(), LabError> {
     programs.stop_all();
     cluster.kill();
     cluster.wipe()?;
     programs.restore(cluster, &before.id)?;
     cluster.mark_logs();
     cluster.start_and_wait(READY)?;
-    assert_eq!(log_problems(cluster)?, Vec::<String>::new(), "a restored broker finds what a clean shutdown leaves");
+    assert_eq!(
+        log_problems(cluster)?,
+        Vec::<String>::new(),
+        "a restored broker finds what a clean shutdown leaves"
+    );
     for node in cluster.node_ids() {
         let log = cluster.log_since_mark(node)?;
-        assert!(!log.contains("Recovering unflushed segment"), "node {node} recovered segments:\n{log}");
+        assert!(
+            !log.contains("Recovering unflushed segment"),
+            "node {node} recovered segments:\n{log}"
+        );
     }
     let after = cluster.client().describe()?;
     assert_eq!(identity_differences(&before.description, &after), Vec::<String>::new());
     let report = judge(cluster, before, &scene.path().join("restored.dump"))?;
     assert!(report.is_clean(), "{report:#?}");
-    assert!(report.records > 1_000, "a comparison of {} records proves nothing", report.records);
+    assert!(
+        report.records > 1_000,
+        "a comparison of {} records proves nothing",
+        report.records
+    );
     Ok(())
 }
 
@@ -54,7 +70,10 @@ fn a_destroyed_cluster_comes_back_record_for_record_and_can_be_backed_up_again()
     load.stop()?;
 
     assert!(number(&full, "partitions") >= 200, "{full:#}");
-    assert!(number(&second, "read_bytes") < number(&full, "logical_bytes"), "what the base holds is not read again: {second:#}");
+    assert!(
+        number(&second, "read_bytes") < number(&full, "logical_bytes"),
+        "what the base holds is not read again: {second:#}"
+    );
     let before = backup.remember(second, &cluster, &scene.path().join("original.dump"))?;
     let mut programs = backup.programs;
     programs.maxbrod_ok(&["snapshot", "verify", &before.id, "--level", "full"])?;

@@ -21,13 +21,20 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Failure::usage(format!("reading the plan {}: {error}", path.display())))?;
             let plan = Plan::from_json(&text)?;
-            let cluster = repository::open(global).await?.cluster(&ClusterId(plan.cluster_id.clone()))?;
+            let cluster = repository::open(global)
+                .await?
+                .cluster(&ClusterId(plan.cluster_id.clone()))?;
             (Journal::load(&cluster).await?, plan)
         }
         None => {
             let journal = repository::open_journal(global).await?;
-            let choices = PlanOptions { nodes: vec![node], maps: maps(&options.maps)?, hold_retention: !options.no_hold_retention };
-            let plan = maxbrod_restore::plan(&journal, options.snapshot.as_deref().unwrap_or("latest"), &choices).await?;
+            let choices = PlanOptions {
+                nodes: vec![node],
+                maps: maps(&options.maps)?,
+                hold_retention: !options.no_hold_retention,
+            };
+            let plan =
+                maxbrod_restore::plan(&journal, options.snapshot.as_deref().unwrap_or("latest"), &choices).await?;
             (journal, plan)
         }
     };
@@ -37,7 +44,12 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
         shown.set_length(progress.total_bytes);
         shown.set_position(progress.bytes);
     };
-    let order = Apply { plan: &plan, node, owner, progress: Arc::new(progress) };
+    let order = Apply {
+        plan: &plan,
+        node,
+        owner,
+        progress: Arc::new(progress),
+    };
     let applied = maxbrod_restore::apply(journal.cluster(), order).await?;
     bar.finish_and_clear();
     note(&mut journal, &plan, node).await;
@@ -55,8 +67,12 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
 }
 
 fn text(node: NodeId, plan: &Plan, applied: &Applied) -> String {
-    let others: Vec<String> =
-        plan.nodes.iter().filter(|other| other.node_id != node.0).map(|other| other.node_id.to_string()).collect();
+    let others: Vec<String> = plan
+        .nodes
+        .iter()
+        .filter(|other| other.node_id != node.0)
+        .map(|other| other.node_id.to_string())
+        .collect();
     let mut text = format!(
         "node {node}: applied ({} partitions, {} written, {} kept from an earlier attempt)\n",
         applied.partitions,
@@ -64,7 +80,10 @@ fn text(node: NodeId, plan: &Plan, applied: &Applied) -> String {
         applied.kept,
     );
     if !others.is_empty() {
-        text.push_str(&format!("start no node before these say the same: {}\n", others.join(", ")));
+        text.push_str(&format!(
+            "start no node before these say the same: {}\n",
+            others.join(", ")
+        ));
     }
     text
 }
@@ -80,15 +99,21 @@ async fn note(journal: &mut Journal, plan: &Plan, node: NodeId) {
         note: format!("node {node}"),
     };
     if let Err(error) = journal.append_until_written(event).await {
-        tracing::warn!("the restore could not be noted in the journal ({error}); before this snapshot is restored again, take a new one of the restored cluster");
+        tracing::warn!(
+            "the restore could not be noted in the journal ({error}); before this snapshot is restored again, take a new one of the restored cluster"
+        );
     }
 }
 
 fn owner(text: &str) -> Result<Owner> {
-    let wrong = || Failure::usage(format!("{text:?} is no owner")).remedy("give numbers, as --owner 1000 or --owner 1000:1000");
+    let wrong =
+        || Failure::usage(format!("{text:?} is no owner")).remedy("give numbers, as --owner 1000 or --owner 1000:1000");
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group.parse().map_err(|_| wrong())?)),
         None => (text, None),
     };
-    Ok(Owner { user: user.parse().map_err(|_| wrong())?, group })
+    Ok(Owner {
+        user: user.parse().map_err(|_| wrong())?,
+        group,
+    })
 }

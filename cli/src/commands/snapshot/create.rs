@@ -35,12 +35,22 @@ struct GapDocument {
 /// Takes a snapshot; with `--wait` until it is committed.
 pub async fn create(options: SnapshotCreate, global: &Global, output: Output) -> Result<ExitCode> {
     let mut client = coordinator::connect(global).await?;
-    let request = CreateSnapshotRequest { label: options.label, detach: !options.wait };
-    let mut progress =
-        client.create_snapshot(request).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    let request = CreateSnapshotRequest {
+        label: options.label,
+        detach: !options.wait,
+    };
+    let mut progress = client
+        .create_snapshot(request)
+        .await
+        .map_err(|status| coordinator::refused(&status))?
+        .into_inner();
     let bar = output.spinner("asking the coordinator");
     let mut outcome = None;
-    while let Some(message) = progress.message().await.map_err(|status| coordinator::refused(&status))? {
+    while let Some(message) = progress
+        .message()
+        .await
+        .map_err(|status| coordinator::refused(&status))?
+    {
         show(&bar, &message);
         outcome = message.outcome.or(outcome);
     }
@@ -53,18 +63,29 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
             })?;
             Ok(ExitCode::SUCCESS)
         }
-        None => Err(Failure::new(Kind::Failed, "outcome-unknown", "the coordinator hung up before the snapshot's outcome was known")
-            .remedy("`maxbrod cluster status` and `maxbrod snapshot list` tell whether it was committed")),
+        None => Err(Failure::new(
+            Kind::Failed,
+            "outcome-unknown",
+            "the coordinator hung up before the snapshot's outcome was known",
+        )
+        .remedy("`maxbrod cluster status` and `maxbrod snapshot list` tell whether it was committed")),
     }
 }
 
 /// Ends the running snapshot without a commit.
 pub async fn cancel(global: &Global, output: Output) -> Result<ExitCode> {
     let mut client = coordinator::connect(global).await?;
-    let reply =
-        client.cancel_snapshot(CancelSnapshotRequest {}).await.map_err(|status| coordinator::refused(&status))?.into_inner();
+    let reply = client
+        .cancel_snapshot(CancelSnapshotRequest {})
+        .await
+        .map_err(|status| coordinator::refused(&status))?
+        .into_inner();
     output.print(&serde_json::json!({ "cancelled": reply.cancelled }), || {
-        if reply.cancelled { "cancelled".to_owned() } else { "no snapshot was running".to_owned() }
+        if reply.cancelled {
+            "cancelled".to_owned()
+        } else {
+            "no snapshot was running".to_owned()
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -72,10 +93,17 @@ pub async fn cancel(global: &Global, output: Output) -> Result<ExitCode> {
 fn show(bar: &ProgressBar, progress: &SnapshotProgress) {
     let mut message = progress.stage.clone();
     if progress.partitions_total > 0 {
-        message.push_str(&format!(" {}/{} partitions", progress.partitions_done, progress.partitions_total));
+        message.push_str(&format!(
+            " {}/{} partitions",
+            progress.partitions_done, progress.partitions_total
+        ));
     }
     if progress.bytes_total > 0 {
-        message.push_str(&format!(" {} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total)));
+        message.push_str(&format!(
+            " {} of {}",
+            bytes(progress.bytes_done),
+            bytes(progress.bytes_total)
+        ));
     }
     if progress.attempt > 1 {
         message.push_str(&format!(" (attempt {})", progress.attempt));
@@ -100,7 +128,11 @@ fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
         gaps: outcome
             .gaps
             .into_iter()
-            .map(|gap| GapDocument { what: gap.what, why: gap.why, remedy: gap.remedy })
+            .map(|gap| GapDocument {
+                what: gap.what,
+                why: gap.why,
+                remedy: gap.remedy,
+            })
             .collect(),
     };
     output.print(&created, || {
@@ -120,5 +152,9 @@ fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
         }
         text
     })?;
-    Ok(if created.gaps.is_empty() { ExitCode::SUCCESS } else { Kind::Incomplete.code() })
+    Ok(if created.gaps.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Incomplete.code()
+    })
 }

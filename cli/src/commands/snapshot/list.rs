@@ -56,7 +56,10 @@ pub async fn run(global: &Global, output: Output) -> Result<ExitCode> {
                 ]
             })
             .collect();
-        table(&["ID", "MOMENT", "STATE", "PARTITIONS", "HOLDS", "NEW", "LABEL"], &cells)
+        table(
+            &["ID", "MOMENT", "STATE", "PARTITIONS", "HOLDS", "NEW", "LABEL"],
+            &cells,
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

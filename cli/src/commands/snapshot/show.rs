@@ -86,7 +86,11 @@ pub async fn run(id: &str, partitions: bool, global: &Global, output: Output) ->
         document.partition_list = Some(list(&tree).await?);
     }
     output.print(&document, || document.text())?;
-    Ok(if document.gaps.is_empty() { ExitCode::SUCCESS } else { Kind::Incomplete.code() })
+    Ok(if document.gaps.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Incomplete.code()
+    })
 }
 
 /// Opens a snapshot's manifest by the snapshot's id, or `latest`.
@@ -101,7 +105,12 @@ async fn list(tree: &Tree) -> Result<Vec<PartitionDocument>> {
     while let Some(topic) = topics.next().await? {
         for slot in &topic.partitions {
             let partition = tree.partition(slot).await?;
-            list.push(PartitionDocument::of(&topic.name, partition.record(), partition.logical_bytes(), partition.chunks()));
+            list.push(PartitionDocument::of(
+                &topic.name,
+                partition.record(),
+                partition.logical_bytes(),
+                partition.chunks(),
+            ));
         }
     }
     Ok(list)
@@ -167,7 +176,11 @@ impl Document {
             gaps: root
                 .gaps
                 .iter()
-                .map(|gap| GapDocument { what: gap.what.clone(), why: gap.why.clone(), remedy: gap.remedy.clone() })
+                .map(|gap| GapDocument {
+                    what: gap.what.clone(),
+                    why: gap.why.clone(),
+                    remedy: gap.remedy.clone(),
+                })
                 .collect(),
             notes: root.notes.clone(),
             partition_list: None,
@@ -192,7 +205,12 @@ impl Document {
             bytes(self.new_bytes),
         );
         for node in &self.nodes {
-            text.push_str(&format!("node {:<8}{} {}\n", node.node_id, node.roles.join("+"), node.log_dirs.join(", ")));
+            text.push_str(&format!(
+                "node {:<8}{} {}\n",
+                node.node_id,
+                node.roles.join("+"),
+                node.log_dirs.join(", ")
+            ));
         }
         for note in &self.notes {
             text.push_str(&format!("note         {note}\n"));
@@ -216,7 +234,10 @@ impl Document {
                 })
                 .collect();
             text.push('\n');
-            text.push_str(&table(&["PARTITION", "START", "CUT", "FROM NODE", "BYTES", "CHUNKS", "VOUCHED"], &rows));
+            text.push_str(&table(
+                &["PARTITION", "START", "CUT", "FROM NODE", "BYTES", "CHUNKS", "VOUCHED"],
+                &rows,
+            ));
         }
         text
     }

@@ -37,7 +37,12 @@ pub async fn run(id: &str, level: VerifyLevel, global: &Global, output: Output) 
     let snapshot = journal.snapshot(id)?;
     let bar = output.spinner("verifying");
     let progress = |progress: maxbrod_repository::VerifyProgress| {
-        bar.set_message(format!("{} of {}, {} read", progress.done, progress.total, bytes(progress.bytes_read)));
+        bar.set_message(format!(
+            "{} of {}, {} read",
+            progress.done,
+            progress.total,
+            bytes(progress.bytes_read)
+        ));
     };
     let (level, name) = match level {
         VerifyLevel::Structure => (Level::Structure, "structure"),
@@ -88,7 +93,11 @@ impl Document {
             self.id, self.topics, self.partitions, self.chunks, self.packs, self.level
         );
         if self.level == "full" {
-            text.push_str(&format!("{} read, {} chunks opened", bytes(self.bytes_read), self.chunks_opened));
+            text.push_str(&format!(
+                "{} read, {} chunks opened",
+                bytes(self.bytes_read),
+                self.chunks_opened
+            ));
             if self.chunks_not_opened > 0 {
                 text.push_str(&format!(
                     "; {} were only compared with the hash of what is stored, for want of an identity that opens them",
