@@ -145,20 +145,35 @@ impl Programs {
 
     /// Starts a node's agent.
     pub fn start_agent(&mut self, node: &Node) -> Result<()> {
-        self.start_agent_with(node, "")
+        self.start_agent_by(&agent_name(node.id), &node.server_properties)
     }
 
-    /// Starts a node's agent with further lines at the end of its agent.toml.
-    pub fn start_agent_with(&mut self, node: &Node, settings: &str) -> Result<()> {
-        let name = agent_name(node.id);
+    /// Starts an agent by a configuration of one's own; `name` is the program's from then on.
+    pub fn start_agent_by(&mut self, name: &str, server_properties: &Path) -> Result<()> {
         let text = format!(
-            "coordinator = \"{}\"\nstate_dir = \"{}\"\ninsecure = true\n[kafka]\nserver_properties = \"{}\"\n{settings}",
+            "coordinator = \"{}\"\nstate_dir = \"{}\"\ninsecure = true\n[kafka]\nserver_properties = \"{}\"\n",
             self.coordinator_url(),
-            self.directory.join(&name).display(),
-            node.server_properties.display(),
+            self.directory.join(name).display(),
+            server_properties.display(),
         );
         let config = self.write(&format!("{name}.toml"), &text)?;
-        self.spawn(&name, "maxbrod-agent", &config)
+        self.spawn(name, "maxbrod-agent", &config)
+    }
+
+    /// Waits until a program has logged `text`.
+    pub fn wait_for_log(&self, program: &str, text: &str) -> Result<()> {
+        let deadline = Instant::now() + START;
+        while !self.log(program).contains(text) {
+            if Instant::now() > deadline {
+                return Err(LabError::TimedOut {
+                    what: format!("{program} to log {text:?}"),
+                    waited: START,
+                    detail: self.log(program),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     /// Waits until `count` agents are connected.
@@ -187,6 +202,11 @@ impl Programs {
 
     /// Runs a `maxbrod` command with `--json` and tells how it ended, whatever its exit code.
     pub fn maxbrod(&self, arguments: &[&str]) -> Result<Finished> {
+        self.maxbrod_with(arguments, &[])
+    }
+
+    /// Runs a `maxbrod` command with other variables than the rest of the programs.
+    pub fn maxbrod_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Finished> {
         let executable = self.bin.join("maxbrod");
         let mut command = Command::new(&executable);
         command.args(arguments).arg("--json").stdin(Stdio::null());
@@ -197,6 +217,7 @@ impl Programs {
         if let Some(encryption) = &self.encryption {
             command.env("MAXBROD_IDENTITY", &encryption.operator_identity);
         }
+        command.envs(variables.iter().copied());
         let output = command
             .output()
             .map_err(|error| process::missing(&executable.to_string_lossy(), &error))?;
