@@ -10,6 +10,9 @@ use crate::identity::Recipient;
 use crate::key::{KeyObject, KeyPurpose};
 use crate::name::CONFIG;
 
+#[cfg(test)]
+mod tests;
+
 /// The newest format that this build reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
 /// The features beyond the format version that this build knows.

@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, RecipientList, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// One that keys are wrapped for: an X25519 `age1…` recipient.
 #[derive(Clone)]
 pub struct Recipient(x25519::Recipient);

@@ -8,6 +8,9 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// A repository's place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {

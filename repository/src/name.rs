@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// The repository's first object.
 pub(crate) const CONFIG: &str = "config";
 

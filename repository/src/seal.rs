@@ -12,6 +12,8 @@
 
 mod open;
 mod sealer;
+#[cfg(test)]
+mod tests;
 
 pub use open::{Expected, Opener, open};
 pub use sealer::Sealer;
