@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use maxbrod_lab::{Cluster, ClusterSpec, LabError, LoadHandle, Programs, Workload};
-use maxbrod_tests::{Backup, READY, Scene, Snapshot, identity_differences, judge, log_problems};
+use maxbrod_repository::testing::S3TestServer;
+use maxbrod_tests::{Backup, READY, Scene, Snapshot, identity_differences, judge, log_problems, profile_dir};
 use serde_json::Value;
 
 fn number(document: &Value, field: &str) -> u64 {
@@ -99,14 +100,26 @@ fn a_destroyed_cluster_comes_back_record_for_record_and_can_be_backed_up_again()
 #[test]
 fn brokers_and_controllers_on_separate_nodes_come_back_from_an_s3_repository() -> Result<(), LabError> {
     let scene = Scene::new()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(S3TestServer::start()).unwrap();
     let mut cluster = scene.boot(ClusterSpec::separate(2, 1))?;
     let workload = Workload::standard(2, scene.path().join("acknowledged"));
     let load = load(&cluster, &workload, 8)?;
-    let backup = Backup::start(Backup::plain(scene.path())?, &cluster)?;
+    let mut programs = Programs::new(
+        &profile_dir(),
+        &scene.path().join("maxbrod"),
+        &server.location("backups").to_string(),
+    )?;
+    for (name, value) in server.variables() {
+        programs = programs.variable(&name, &value);
+    }
+    programs.maxbrod_ok(&["init", "--no-encryption"])?;
+    let backup = Backup::start(programs, &cluster)?;
     let snapshot = backup.create("")?;
     load.stop()?;
     let before = backup.remember(snapshot, &cluster, &scene.path().join("original.dump"))?;
     let mut programs = backup.programs;
+    programs.maxbrod_ok(&["repository", "check"])?;
     destroy_and_restore(&scene, &mut cluster, &mut programs, &before)?;
     cluster.client().smoke(&["bank".to_owned()], 2)?;
     Ok(())
