@@ -1,0 +1,12 @@
+//! The repository on real stores: a folder, an S3 server in process, and an independent one (versitygw).
+
+mod backend;
+mod clusters;
+mod conformance;
+mod damage;
+mod faults;
+mod identities;
+mod journals;
+mod leaf_sharing;
+mod sample;
+mod uploads;
