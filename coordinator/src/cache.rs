@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use maxbrod_repository::{PackInfo, PackName};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use thiserror::Error;
 
@@ -68,6 +69,11 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS outcome (
         at INTEGER NOT NULL, run INTEGER NOT NULL, snapshot TEXT NOT NULL, failure TEXT NOT NULL, duration_ms INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS pack (
+        scope TEXT NOT NULL, run INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
+        length INTEGER NOT NULL, sha256 BLOB NOT NULL,
+        PRIMARY KEY (scope, run, epoch, sequence)
+    ) STRICT;
 ";
 
 impl Cache {
@@ -126,14 +132,49 @@ impl Cache {
 
     /// Remembers how a snapshot ended; `failure` is a code, or empty.
     pub fn ended(&self, at: i64, run: u64, snapshot: &str, failure: &str, duration_ms: u64) -> Result<(), CacheError> {
-        let (run, duration_ms) = (i64::try_from(run).unwrap_or(i64::MAX), i64::try_from(duration_ms).unwrap_or(i64::MAX));
         self.with(|connection| {
             connection
                 .execute(
                     "INSERT INTO outcome (at, run, snapshot, failure, duration_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![at, run, snapshot, failure, duration_ms],
+                    params![at, signed(run), snapshot, failure, signed(duration_ms)],
                 )
                 .map(drop)
+        })
+    }
+
+    /// Remembers a granted pack. `scope` names repository and cluster.
+    pub fn granted(&self, scope: &str, pack: &PackInfo) -> Result<(), CacheError> {
+        let PackInfo { name, length, sha256 } = pack;
+        self.with(|connection| {
+            connection
+                .execute(
+                    "INSERT OR REPLACE INTO pack (scope, run, epoch, sequence, length, sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![scope, signed(name.run), signed(name.epoch), signed(name.sequence), signed(*length), sha256],
+                )
+                .map(drop)
+        })
+    }
+
+    /// What was granted under a name.
+    pub fn pack(&self, scope: &str, name: PackName) -> Result<Option<PackInfo>, CacheError> {
+        self.with(|connection| {
+            connection
+                .query_row(
+                    "SELECT length, sha256 FROM pack WHERE scope = ?1 AND run = ?2 AND epoch = ?3 AND sequence = ?4",
+                    params![scope, signed(name.run), signed(name.epoch), signed(name.sequence)],
+                    |row| {
+                        let length: i64 = row.get(0)?;
+                        Ok(PackInfo { name, length: length.unsigned_abs(), sha256: row.get(1)? })
+                    },
+                )
+                .optional()
+        })
+    }
+
+    /// Forgets the packs of runs that have ended.
+    pub fn forget_packs_before(&self, scope: &str, run: u64) -> Result<(), CacheError> {
+        self.with(|connection| {
+            connection.execute("DELETE FROM pack WHERE scope = ?1 AND run < ?2", params![scope, signed(run)]).map(drop)
         })
     }
 
@@ -144,6 +185,11 @@ impl Cache {
         };
         work(&connection).map_err(|source| CacheError::Database { path: self.path.clone(), source })
     }
+}
+
+/// SQLite's integers are signed.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn setting_of(repository_id: &str) -> String {

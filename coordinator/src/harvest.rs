@@ -1,11 +1,12 @@
 //! What a snapshot brought in: everything that the commit needs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use maxbrod_cut::{Cut, Level, Note, PartitionKey};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset};
 
-use crate::sequencer::{Gap, SourceOrder, View};
+use crate::sequencer::{Gap, Moment, SourceOrder, View};
 
 /// A snapshot, ready to be committed.
 #[derive(Clone, Debug)]
@@ -16,20 +17,46 @@ pub struct Harvest {
     pub attempt: u32,
     /// What the operator called it.
     pub label: String,
-    /// How long before now phase M began: the moment that the snapshot is of.
-    pub age: Duration,
-    /// How long phases M to metadata took.
-    pub freeze: Duration,
+    /// When what happened.
+    pub times: Times,
     /// The level reached.
     pub level: Level,
     /// The metadata after the last phase.
     pub view: View,
     /// The partitions, in order of their keys.
     pub partitions: Vec<HarvestedPartition>,
+    /// Partitions that belong to the snapshot and that nothing was shipped of; the gaps say why.
+    pub missing: BTreeSet<PartitionKey>,
     /// What is missing.
     pub gaps: Vec<Gap>,
     /// What the solver says.
     pub notes: Vec<Note>,
+}
+
+/// The course of a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// It was asked for.
+    pub started: Moment,
+    /// Phase M began: everything acknowledged before is in it.
+    pub phase_m: Moment,
+    /// `__transaction_state` was asked for, or would have been.
+    pub phase_q: Moment,
+    /// `__consumer_offsets`.
+    pub phase_g: Moment,
+    /// The rest.
+    pub phase_p: Moment,
+    /// The metadata after the last phase was there.
+    pub metadata: Moment,
+    /// The last partition was shipped.
+    pub shipped: Moment,
+}
+
+impl Times {
+    /// How long phases M to metadata took; zero when it did not get that far.
+    pub fn freeze(&self) -> Duration {
+        self.metadata.since(self.phase_m)
+    }
 }
 
 /// One partition of a snapshot.

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maxbrod_cut::{PartitionKey, PartitionKind};
+use maxbrod_kafka::metadata::TopicConfig;
+use maxbrod_kafka::metadata::record::PartitionRecord;
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset, PartitionId, TopicId};
 
 pub use maxbrod_proto::agent::RetentionClass;
+
+use crate::quorum::Metadata;
 
 /// Topics, partitions and nodes at one offset of the metadata log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,5 +79,57 @@ impl Layout {
             Some(topic) => format!("{}-{}", topic.name, key.partition),
             None => format!("{}-{}", key.topic_id, key.partition),
         }
+    }
+}
+
+impl Layout {
+    /// Reduces an image; `defaults` are the brokers' settings for topics that have none of their own.
+    pub fn of(metadata: &Metadata, defaults: &TopicConfig) -> Self {
+        let image = &metadata.image;
+        let topics = image.topics().map(|topic| {
+            let config = image.topic_config(topic.name(), defaults);
+            let partitions = topic.partitions().map(|record| (record.partition_id, Partition::of(record))).collect();
+            let layout = Topic {
+                name: topic.name().to_owned(),
+                compacted: config.cleanup_policy.compact,
+                class: class_of(&config),
+                partitions,
+            };
+            (topic.id(), layout)
+        });
+        let registered = image.controllers().map(|controller| controller.controller_id);
+        Self {
+            offset: metadata.at.end_offset,
+            epoch: metadata.at.epoch,
+            topics: topics.collect(),
+            brokers: image.brokers().map(|broker| broker.broker_id).collect(),
+            controllers: registered.chain(metadata.voters().into_iter().flatten()).collect(),
+        }
+    }
+}
+
+impl Partition {
+    fn of(record: &PartitionRecord) -> Self {
+        // Which replicas hold everything that was acknowledged: those in sync, and those that were when the ISR shrank below
+        // min.insync.replicas (KIP-966).
+        let eligible = record.eligible_leader_replicas.iter().flatten();
+        let members: BTreeSet<NodeId> = record.isr.iter().chain(eligible).copied().collect();
+        Self {
+            leader: Some(record.leader).filter(|leader| leader.0 >= 0),
+            leader_epoch: record.leader_epoch,
+            members: members.into_iter().collect(),
+        }
+    }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn class_of(config: &TopicConfig) -> RetentionClass {
+    match config.retention_ms {
+        _ if config.cleanup_policy.compact => RetentionClass::Compacted,
+        _ if !config.cleanup_policy.delete => RetentionClass::Long,
+        0..=DAY_MS => RetentionClass::Day,
+        retention if retention >= 0 && retention <= 30 * DAY_MS => RetentionClass::Month,
+        _ => RetentionClass::Long,
     }
 }

@@ -5,10 +5,15 @@
 
 #![forbid(unsafe_code)]
 
+mod base;
 mod cache;
+mod commit;
+mod conductor;
 mod config;
+mod grants;
 pub mod harvest;
 pub mod layout;
+mod lease;
 mod metrics;
 pub mod quorum;
 pub mod registry;

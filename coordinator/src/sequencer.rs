@@ -169,6 +169,7 @@ impl Sequencer {
             Event::Create { label } => self.create(label, now, &mut out),
             Event::Cancel => self.cancel(now, &mut out),
             Event::Committed { result, next } => self.on_committed(result, next, now, &mut out),
+            Event::RunClosed { next } => self.on_run_closed(next, now, &mut out),
             Event::CommitFailed(failure) => self.on_commit_failed(failure, now, &mut out),
             Event::Tick => self.on_tick(now, &mut out),
         }

@@ -38,7 +38,7 @@ pub(super) fn read_batches(bytes: &Bytes) -> Result<Vec<LogBatch>, String> {
 
 impl Metadata {
     /// Before the first record.
-    pub(super) fn of_nothing() -> Self {
+    pub fn of_nothing() -> Self {
         Self {
             at: Position::default(),
             image: Arc::new(MetadataImage::new()),

@@ -31,12 +31,14 @@ pub enum Command {
     },
     /// Commit the snapshot; answer with `Event::Committed` or `Event::CommitFailed`.
     Commit(Box<Harvest>),
-    /// Tell all agents that a run was committed and which one is open now.
+    /// Tell all agents that a run ended and which one is open now.
     EndRun {
         /// The run that ended.
         run: u64,
         /// The run that is open now.
         open_run: u64,
+        /// Whether it became a snapshot; otherwise what was stored for it is void.
+        committed: bool,
     },
     /// Tell operators how far it is.
     Progress(Progress),

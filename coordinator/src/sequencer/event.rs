@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maxbrod_cut::{BatchEnd, PartitionKey, TransactionalRun};
-use maxbrod_kafka::metadata::MetadataImage;
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset};
 
 use super::{CommitResult, Failure};
 use crate::harvest::ShippedPiece;
 use crate::layout::Layout;
+use crate::quorum::Metadata;
 use crate::source_plan::Precedent;
 
 /// A point in time, as the time since the coordinator started.
@@ -113,6 +113,11 @@ pub enum Event {
         /// The run that is open now.
         next: OpenRun,
     },
+    /// The open run was given up, and another one is open.
+    RunClosed {
+        /// The run that is open now.
+        next: OpenRun,
+    },
     /// The commit did not come about.
     CommitFailed(Failure),
     /// Time has passed.
@@ -145,7 +150,7 @@ pub struct View {
     /// The layout.
     pub layout: Arc<Layout>,
     /// All of it, for the snapshot.
-    pub image: Arc<MetadataImage>,
+    pub metadata: Metadata,
     /// How far it can be trusted.
     pub standing: Standing,
 }

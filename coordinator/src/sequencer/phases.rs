@@ -12,7 +12,6 @@ impl Sequencer {
         let Some(run) = self.assignments.run() else { return };
         let Some(snapshot) = &mut self.snapshot else { return };
         snapshot.captures = Captures::of_layout(&view.layout, run);
-        snapshot.frozen_at = Some(now);
         self.enter(Phase::M, view, now);
     }
 
@@ -22,6 +21,12 @@ impl Sequencer {
         while let Some(next) = phase {
             let Some(run) = self.assignments.run() else { return };
             let Some(snapshot) = &mut self.snapshot else { return };
+            match next {
+                Phase::M => snapshot.times.phase_m = now,
+                Phase::Q => snapshot.times.phase_q = now,
+                Phase::G => snapshot.times.phase_g = now,
+                Phase::P => snapshot.times.phase_p = now,
+            }
             let targets = snapshot.captures.targets(next, run, |key| self.assignments.source(key));
             if !targets.is_empty() {
                 let round = Round::new(next, targets, &view.layout, &self.connected, &snapshot.excused, &self.timing, now);
@@ -143,8 +148,8 @@ impl Snapshot {
     pub(super) fn outcome(&self, run: u64, now: Moment, result: Result<CommitResult, Failure>) -> Outcome {
         Outcome {
             run,
-            duration: now.since(self.requested),
-            freeze: self.freeze,
+            duration: now.since(self.times.started),
+            freeze: self.times.freeze(),
             gaps: self.gaps.iter().cloned().collect(),
             result,
         }

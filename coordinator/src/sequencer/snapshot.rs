@@ -10,19 +10,16 @@ use super::capture::Captures;
 use super::round::Round;
 use super::shipping::{Parcel, Shipping};
 use super::*;
-use crate::harvest::{Harvest, ShippedPiece};
+use crate::harvest::{Harvest, ShippedPiece, Times};
 
 /// A snapshot from its request on.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) attempt: u32,
     pub(super) label: String,
-    pub(super) requested: Moment,
+    pub(super) times: Times,
     pub(super) step: Step,
     pub(super) captures: Captures,
-    /// When phase M began, and how long it was until the metadata after the last phase.
-    pub(super) frozen_at: Option<Moment>,
-    pub(super) freeze: Duration,
     pub(super) gaps: BTreeSet<Gap>,
     pub(super) notes: Vec<Note>,
     /// Nodes without an agent, which the policy allows: nobody waits for them.
@@ -100,11 +97,9 @@ impl Sequencer {
         self.snapshot = Some(Snapshot {
             attempt: self.attempt,
             label,
-            requested: now,
+            times: Times { started: now, ..Times::default() },
             step: Step::Gathering { deadline: now.after(self.timing.agents) },
             captures: Captures::default(),
-            frozen_at: None,
-            freeze: Duration::ZERO,
             gaps: BTreeSet::new(),
             notes: Vec::new(),
             excused: BTreeSet::new(),
@@ -240,7 +235,7 @@ impl Sequencer {
     /// Chooses the cuts and has them shipped.
     pub(super) fn ship(&mut self, view: &View, now: Moment) {
         let Some(snapshot) = &mut self.snapshot else { return };
-        snapshot.freeze = snapshot.frozen_at.map_or(Duration::ZERO, |from| now.since(from));
+        snapshot.times.metadata = now;
         for key in snapshot.captures.keys() {
             if view.layout.partition(&key).is_none() {
                 snapshot.drop_deleted(&key);
@@ -340,6 +335,9 @@ impl Sequencer {
                 "see the agents' logs, then snapshot again",
             );
         }
+        snapshot.times.shipped = now;
+        let shipped: BTreeSet<PartitionKey> = partitions.iter().map(|partition| partition.order.key).collect();
+        let missing = snapshot.captures.keys().into_iter().filter(|key| !shipped.contains(key)).collect();
         let cuts = snapshot.cuts.take();
         let vouched = view.standing == Standing::Committed && partitions.iter().all(|partition| partition.vouched);
         let reached = cuts.as_ref().map_or(Level::CrashConsistent, |cuts| cuts.level);
@@ -347,11 +345,11 @@ impl Sequencer {
             run,
             attempt: snapshot.attempt,
             label: snapshot.label.clone(),
-            age: snapshot.frozen_at.map_or(Duration::ZERO, |from| now.since(from)),
-            freeze: snapshot.freeze,
+            times: snapshot.times,
             level: if vouched { reached } else { reached.min(Level::CrashConsistent) },
             view,
             partitions,
+            missing,
             gaps: snapshot.gaps.iter().cloned().collect(),
             notes: snapshot.notes.drain(..).chain(cuts.into_iter().flat_map(|cuts| cuts.notes)).collect(),
         })));
@@ -359,12 +357,22 @@ impl Sequencer {
 
     pub(super) fn on_committed(&mut self, result: CommitResult, next: OpenRun, now: Moment, out: &mut Vec<Command>) {
         let run = self.run().unwrap_or(0);
-        out.push(Command::EndRun { run, open_run: next.run });
+        out.push(Command::EndRun { run, open_run: next.run, committed: true });
         self.assignments.open(next);
         self.look(now, out);
         if let Some(snapshot) = self.snapshot.take() {
             out.push(Command::Finished(snapshot.outcome(run, now, Ok(result))));
         }
+    }
+
+    /// The run was given up: nothing that was stored for it counts.
+    pub(super) fn on_run_closed(&mut self, next: OpenRun, now: Moment, out: &mut Vec<Command>) {
+        let failure = Failure::new("run-closed", "take a snapshot: its run was given up", "create it again");
+        self.fail(failure, now, out);
+        let run = self.run().unwrap_or(0);
+        out.push(Command::EndRun { run, open_run: next.run, committed: false });
+        self.assignments.open(next);
+        self.look(now, out);
     }
 
     pub(super) fn on_commit_failed(&mut self, failure: Failure, now: Moment, out: &mut Vec<Command>) {

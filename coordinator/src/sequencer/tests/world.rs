@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maxbrod_cut::{BatchEnd, PartitionKey};
-use maxbrod_kafka::metadata::MetadataImage;
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, TopicId, Uuid};
 
 use crate::config::Require;
 use crate::harvest::{Harvest, Shipped, ShippedChunk, ShippedPiece};
+use crate::quorum::Metadata;
 use crate::layout::{Layout, Partition, RetentionClass, Topic};
 use crate::sequencer::*;
 
@@ -246,7 +246,7 @@ impl World {
                     Event::NoMetadata { reading, why: "no agent of a controller is connected".to_owned() }
                 } else {
                     let layout = Arc::new(self.layout.clone());
-                    let view = View { layout, image: Arc::new(MetadataImage::new()), standing: self.standing.clone() };
+                    let view = View { layout, metadata: Metadata::of_nothing(), standing: self.standing.clone() };
                     Event::Metadata { reading, view }
                 };
                 self.events.push_back(event);
@@ -281,7 +281,7 @@ impl World {
                     None => Event::Committed { result, next },
                 });
             }
-            Command::EndRun { run, open_run } => self.run_ended = Some((run, open_run)),
+            Command::EndRun { run, open_run, .. } => self.run_ended = Some((run, open_run)),
             Command::Progress(progress) => self.progress.push(progress),
             Command::Finished(outcome) => self.finished = Some(outcome),
         }

@@ -1,0 +1,291 @@
+//! The one task that lets the pure parts meet the world: events in from sessions, operators and the clock, commands out.
+
+mod agents;
+mod commands;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use maxbrod_kafka::NodeId;
+use maxbrod_kafka::metadata::TopicConfig;
+use maxbrod_proto::agent as proto;
+use maxbrod_proto::operator::{ClusterStatusReply, SnapshotProgress};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{error, info};
+
+use crate::base::Base;
+use crate::cache::Cache;
+use crate::commit::{CommitError, Committer, Done};
+use crate::grants::Grants;
+use crate::lease::Lease;
+use crate::metrics::Metrics;
+use crate::quorum::{Quorum, Reading};
+use crate::registry::Registry;
+use crate::schedule::Schedule;
+use crate::sequencer::{Command, Event, Moment, OpenRun, Sequencer, View};
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// The same while the metadata is being read.
+const FAST_TICK: Duration = Duration::from_millis(10);
+/// How long a commit under way may take at the end.
+const LAST_COMMIT: Duration = Duration::from_secs(60);
+
+/// What the conductor is told.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// An agent was admitted.
+    Opened {
+        node: NodeId,
+        session: u64,
+        hello: Box<proto::Hello>,
+        sender: mpsc::UnboundedSender<proto::ToAgent>,
+    },
+    /// An agent says something.
+    Said { node: NodeId, session: u64, message: proto::from_agent::Message },
+    /// A session is over.
+    Closed { node: NodeId, session: u64 },
+    /// An operator wants a snapshot. The answer is whether it is under way.
+    Create { label: String, reply: oneshot::Sender<Result<broadcast::Receiver<SnapshotProgress>, Busy>> },
+    /// An operator wants it ended. The answer is whether there was one.
+    Cancel { reply: oneshot::Sender<bool> },
+    /// An operator wants to know.
+    Status { reply: oneshot::Sender<Box<ClusterStatusReply>> },
+    /// A commit came to its end.
+    CommitEnded(Box<Result<(Done, Base), CommitError>>),
+    /// The run was given up and another one is open.
+    Reopened(Box<Result<(u64, Base), maxbrod_repository::Error>>),
+    /// The process is to end.
+    Shutdown,
+}
+
+/// A snapshot is under way already, in this stage.
+#[derive(Clone, Debug)]
+pub(crate) struct Busy(pub(crate) String);
+
+/// What the conductor works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Instruments {
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) base: Arc<Mutex<Arc<Base>>>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) start: Instant,
+}
+
+impl Instruments {
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn base(&self) -> Arc<Base> {
+        Arc::clone(&self.base.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_base(&self, base: Base) -> Arc<Base> {
+        let base = Arc::new(base);
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&base);
+        base
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.lease.cluster().repository().environment().clock.now().as_second()
+    }
+}
+
+/// An open session.
+#[derive(Debug)]
+struct Session {
+    number: u64,
+    is_controller: bool,
+    sender: mpsc::UnboundedSender<proto::ToAgent>,
+}
+
+pub(crate) struct Conductor {
+    instruments: Instruments,
+    inputs: mpsc::Receiver<Input>,
+    /// For the tasks that it starts.
+    echo: mpsc::Sender<Input>,
+    sequencer: Sequencer,
+    quorum: Quorum,
+    reading: Option<(u64, Reading)>,
+    next_request: u64,
+    sessions: BTreeMap<NodeId, Session>,
+    schedule: Option<Schedule>,
+    progress: broadcast::Sender<SnapshotProgress>,
+    defaults: TopicConfig,
+    view: Option<View>,
+    committing: bool,
+}
+
+impl Conductor {
+    pub(crate) fn new(
+        instruments: Instruments,
+        inputs: mpsc::Receiver<Input>,
+        echo: mpsc::Sender<Input>,
+        sequencer: Sequencer,
+        schedule: Option<Schedule>,
+    ) -> Self {
+        let epoch = instruments.lease.epoch();
+        Self {
+            instruments,
+            inputs,
+            echo,
+            sequencer,
+            quorum: Quorum::default(),
+            reading: None,
+            next_request: epoch << 32,
+            sessions: BTreeMap::new(),
+            schedule,
+            progress: broadcast::channel(1_024).0,
+            defaults: TopicConfig::default(),
+            view: None,
+            committing: false,
+        }
+    }
+
+    /// Works until it is told to stop, or until a newer coordinator has taken over: that is the error.
+    pub(crate) async fn run(mut self, run: u64) -> Result<(), maxbrod_repository::Error> {
+        let base = self.instruments.base().summaries();
+        self.instruments.metrics.set_run(self.instruments.lease.epoch(), run);
+        self.feed(Event::RunOpened(OpenRun { run, base }));
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let pause = if self.reading.is_some() { FAST_TICK } else { TICK };
+            next_tick = next_tick.min(Instant::now() + pause);
+            tokio::select! {
+                input = self.inputs.recv() => match input {
+                    None | Some(Input::Shutdown) => break,
+                    Some(input) => self.take(input)?,
+                },
+                () = tokio::time::sleep_until(next_tick) => {
+                    next_tick = Instant::now() + TICK;
+                    self.tick();
+                }
+            }
+        }
+        self.end().await
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.instruments.start.elapsed())
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        self.read_on();
+        self.feed(Event::Tick);
+        if self.schedule.as_mut().is_some_and(|schedule| schedule.is_due(now)) && self.sequencer.stage().is_none() {
+            info!("a scheduled snapshot is due");
+            self.feed(Event::Create { label: String::new() });
+        }
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), maxbrod_repository::Error> {
+        match input {
+            Input::Opened { node, session, hello, sender } => self.opened(node, session, &hello, sender),
+            Input::Said { node, session, message } => self.said(node, session, message),
+            Input::Closed { node, session } => self.closed(node, session),
+            Input::Create { label, reply } => {
+                let answer = match self.sequencer.stage() {
+                    Some(stage) => Err(Busy(stage.name().to_owned())),
+                    None => {
+                        let progress = self.progress.subscribe();
+                        self.feed(Event::Create { label });
+                        Ok(progress)
+                    }
+                };
+                // Whoever asked and hung up does not need the answer.
+                let _ = reply.send(answer);
+            }
+            Input::Cancel { reply } => {
+                let before = self.sequencer.stage();
+                self.feed(Event::Cancel);
+                let _ = reply.send(before.is_some() && self.sequencer.stage().is_none());
+            }
+            Input::Status { reply } => {
+                let _ = reply.send(Box::new(self.status()));
+            }
+            Input::CommitEnded(result) => self.commit_ended(*result)?,
+            Input::Reopened(result) => {
+                let (run, base) = (*result)?;
+                let base = self.instruments.set_base(base).summaries();
+                self.instruments.metrics.set_run(self.instruments.lease.epoch(), run);
+                self.feed(Event::RunClosed { next: OpenRun { run, base } });
+            }
+            Input::Shutdown => {}
+        }
+        Ok(())
+    }
+
+    fn commit_ended(&mut self, result: Result<(Done, Base), CommitError>) -> Result<(), maxbrod_repository::Error> {
+        self.committing = false;
+        match result {
+            Ok((done, base)) => {
+                let base = self.instruments.set_base(base).summaries();
+                self.instruments.metrics.set_run(self.instruments.lease.epoch(), done.next_run);
+                info!(snapshot = done.result.id, partitions = done.result.partitions, "committed");
+                self.feed(Event::Committed { result: done.result, next: OpenRun { run: done.next_run, base } });
+            }
+            Err(failure) => {
+                error!(code = failure.code(), error = %failure, "the commit failed");
+                let is_fenced = failure.is_fenced();
+                self.feed(Event::CommitFailed((&failure).into()));
+                match failure {
+                    CommitError::Repository(error) if is_fenced => return Err(error),
+                    CommitError::BaseDeleted { .. } => self.reopen(),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands an event to the sequencer and does what it says, and what follows from that.
+    fn feed(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for command in self.sequencer.handle(self.now(), event) {
+                self.obey(command, &mut events);
+            }
+        }
+    }
+
+    fn controllers(&self) -> BTreeSet<NodeId> {
+        self.sessions.iter().filter(|(_, session)| session.is_controller).map(|(node, _)| *node).collect()
+    }
+
+    /// Lets a commit come to its end and takes leave of the agents.
+    async fn end(mut self) -> Result<(), maxbrod_repository::Error> {
+        let deadline = Instant::now() + LAST_COMMIT;
+        while self.committing {
+            match tokio::time::timeout_at(deadline, self.inputs.recv()).await {
+                Ok(Some(Input::CommitEnded(result))) => self.commit_ended(*result)?,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.feed(Event::Cancel);
+        for session in self.sessions.values() {
+            let goodbye = proto::Goodbye { reason: "the coordinator is shutting down".to_owned() };
+            let message = Some(proto::to_agent::Message::Goodbye(goodbye));
+            // An agent that is gone needs no goodbye.
+            let _ = session.sender.send(proto::ToAgent { message });
+        }
+        Ok(())
+    }
+}
+
+/// A ticker that does not make up for lost time.
+pub(crate) fn ticker(period: Duration) -> tokio::time::Interval {
+    let mut ticker = tokio::time::interval(period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}
