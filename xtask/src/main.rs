@@ -1,3 +1,51 @@
-//! Entry point.
+//! The workspace's own tasks: `cargo xtask demo | test | soak | bench | lint | package | fuzz`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a task's result is what it prints")]
+
+mod artifacts;
+mod demo;
+mod lint;
+mod missing;
+mod package;
+mod prerequisites;
+mod run;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask demo [ARGS OF maxbrod demo]    a real cluster under load: snapshot, destroy, restore, compare
+cargo xtask test [--fast|--real] [FILTER]  every test, fast ones first, then those on real clusters one at a time
+cargo xtask lint                           formatting, clippy, documentation, licences, file lengths
+cargo xtask package                        a release build as a tar.gz under target/package
+cargo xtask bench | soak | fuzz            not there yet";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => ("help", arguments.as_slice()),
+    };
+    let outcome = match task {
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "lint" => lint::run(rest),
+        "package" => package::run(rest),
+        "bench" | "soak" | "fuzz" => missing::run(task),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no task {other}\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What has to be on the machine: installed where this may be done, named where not.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use maxbrod_lab::{Distribution, Java, LabError};
+
+use crate::run::{is_there, run};
+use crate::workspace;
+
+const VERSITYGW: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
+/// The first that a release of Debian or Ubuntu has.
+const JAVA: [&str; 2] = ["openjdk-21-jdk-headless", "openjdk-17-jdk-headless"];
+
+/// What tests are told about.
+pub(crate) struct Prepared {
+    kafka: Distribution,
+    versitygw: Option<PathBuf>,
+}
+
+impl Prepared {
+    /// The environment variables that say where things are.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, PathBuf)> {
+        let kafka = ("MAXBROD_KAFKA", self.kafka.libs().to_owned());
+        let versitygw = self.versitygw.clone().map(|path| ("MAXBROD_VERSITYGW", path));
+        std::iter::once(kafka).chain(versitygw).collect()
+    }
+}
+
+/// Java, Maven and Kafka's jars, and an independent S3 server where it can be built.
+pub(crate) fn for_tests() -> Result<Prepared, String> {
+    let kafka = kafka()?;
+    let versitygw = match versitygw() {
+        Ok(path) => Some(path),
+        Err(reason) => {
+            eprintln!("WARNING: tests against the independent S3 server versitygw are SKIPPED: {reason}");
+            None
+        }
+    };
+    Ok(Prepared { kafka, versitygw })
+}
+
+/// Java and Kafka's jars: those that `MAXBROD_KAFKA` names, or fetched by Maven into the target directory.
+pub(crate) fn kafka() -> Result<Distribution, String> {
+    if !is_there("cc", "--version") {
+        install(&["build-essential"])?;
+    }
+    if let Err(reason) = Java::find() {
+        eprintln!("{reason}");
+        let found = JAVA
+            .into_iter()
+            .find(|package| is_there("apt-cache", "--version") && is_in_apt(package));
+        install(&[found.unwrap_or(JAVA[1])])?;
+    }
+    let installation = std::env::var_os("MAXBROD_KAFKA").map(PathBuf::from);
+    let mut obtained = Distribution::obtain(installation.as_deref(), &workspace::target());
+    if let Err(LabError::ProgramMissing { program, .. }) = &obtained
+        && program == "mvn"
+    {
+        install(&["maven"])?;
+        obtained = Distribution::obtain(installation.as_deref(), &workspace::target());
+    }
+    obtained.map_err(|error| error.to_string())
+}
+
+/// Builds versitygw by Go, once.
+fn versitygw() -> Result<PathBuf, String> {
+    let tools = std::path::absolute(workspace::tools()).map_err(|error| error.to_string())?;
+    let executable = tools.join("versitygw");
+    if executable.is_file() {
+        return Ok(executable);
+    }
+    if !is_there("go", "version") {
+        install(&["golang-go"])?;
+    }
+    run(Command::new("go")
+        .args(["install", VERSITYGW])
+        .env("GOBIN", &tools)
+        .env("CGO_ENABLED", "0"))?;
+    Ok(executable)
+}
+
+/// Installs Debian packages as root, or says how.
+fn install(packages: &[&str]) -> Result<(), String> {
+    let line = format!("apt-get install -y {}", packages.join(" "));
+    if !is_there("apt-get", "--version") {
+        return Err(format!(
+            "install what Debian calls {} and run this again",
+            packages.join(" ")
+        ));
+    }
+    if !is_root() {
+        return Err(format!("run this first: sudo {line}"));
+    }
+    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    run(Command::new("apt-get")
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_in_apt(package: &str) -> bool {
+    // Prints nothing and succeeds for a package that it does not know.
+    Command::new("apt-cache")
+        .args(["policy", package])
+        .output()
+        .is_ok_and(|output| {
+            let printed = String::from_utf8_lossy(&output.stdout);
+            printed
+                .lines()
+                .any(|line| line.trim_start().starts_with("Candidate:") && !line.contains("(none)"))
+        })
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
