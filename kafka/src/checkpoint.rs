@@ -33,6 +33,12 @@ pub enum CheckpointError {
         /// How many there are.
         found: usize,
     },
+    /// Leader epochs or their offsets that don't ascend.
+    #[error("read checkpoint: entry {entry} does not come after the one before it")]
+    Order {
+        /// Number of the entry, from 1.
+        entry: usize,
+    },
 }
 
 impl CheckpointError {
@@ -43,6 +49,7 @@ impl CheckpointError {
             Self::Version(_) => "checkpoint-version",
             Self::Entry { .. } => "checkpoint-entry",
             Self::Count { .. } => "checkpoint-count",
+            Self::Order { .. } => "checkpoint-order",
         }
     }
 }
@@ -89,15 +96,42 @@ pub fn write_offset_checkpoint(entries: &[OffsetEntry]) -> String {
     })
 }
 
-/// Reads a leader-epoch checkpoint.
+/// Reads a leader-epoch checkpoint: epochs and offsets ascend.
 pub fn parse_leader_epochs(bytes: &[u8]) -> Result<Vec<LeaderEpochEntry>, CheckpointError> {
-    parse(bytes, |text| {
+    let entries: Vec<LeaderEpochEntry> = parse(bytes, |text| {
         let (epoch, start) = text.split_once(' ')?;
         Some(LeaderEpochEntry {
             epoch: LeaderEpoch(epoch.parse().ok()?),
             start_offset: Offset(start.parse().ok()?),
         })
-    })
+    })?;
+    let ascend = |pair: &[LeaderEpochEntry]| match pair {
+        [before, after] => before.epoch < after.epoch && before.start_offset < after.start_offset,
+        _ => true,
+    };
+    match entries.windows(2).position(|pair| !ascend(pair)) {
+        Some(before) => Err(CheckpointError::Order { entry: before + 2 }),
+        None => Ok(entries),
+    }
+}
+
+/// What is left of a partition's leader epochs when only its records from `log_start` to `log_end` are
+/// (`LeaderEpochFileCache.truncateFromStartAsyncFlush` and `truncateFromEndAsyncFlush`).
+pub fn clamp_leader_epochs(entries: &[LeaderEpochEntry], log_start: Offset, log_end: Offset) -> Vec<LeaderEpochEntry> {
+    let started = entries.partition_point(|entry| entry.start_offset <= log_start);
+    let current = started
+        .checked_sub(1)
+        .and_then(|index| entries.get(index))
+        .map(|entry| LeaderEpochEntry {
+            epoch: entry.epoch,
+            start_offset: log_start,
+        });
+    let later = entries.iter().skip(started).copied();
+    current
+        .into_iter()
+        .chain(later)
+        .filter(|entry| entry.start_offset < log_end)
+        .collect()
 }
 
 /// Writes a leader-epoch checkpoint.
@@ -124,6 +158,15 @@ pub fn parse_partition_metadata(bytes: &[u8]) -> Option<TopicId> {
 /// Writes a `partition.metadata`.
 pub fn write_partition_metadata(topic: TopicId) -> String {
     format!("version: 0\ntopic_id: {topic}")
+}
+
+/// Reads the epoch in a `.kafka_cleanshutdown`; `None` for the empty file of older brokers and whatever else has no epoch.
+///
+/// The file's being there says that the stop was clean, whatever is in it (`CleanShutdownFileHandler`).
+pub fn parse_clean_shutdown(bytes: &[u8]) -> Option<BrokerEpoch> {
+    let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let epoch = json.get("brokerEpoch")?.as_i64()?;
+    (json.get("version")?.as_i64()? == 0 && epoch >= 0).then_some(BrokerEpoch(epoch))
 }
 
 /// Writes a `.kafka_cleanshutdown`, as the broker with this epoch would on a clean stop.

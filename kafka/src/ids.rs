@@ -63,6 +63,14 @@ impl fmt::Display for ClusterId {
     }
 }
 
+impl FromStr for ClusterId {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// Kafka's UUID: 16 bytes, written as 22 characters of URL-safe base64 without padding (`org.apache.kafka.common.Uuid`).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(pub [u8; 16]);
@@ -179,4 +187,9 @@ impl DirectoryId {
     pub const UNASSIGNED: Self = Self(Uuid::reserved(1));
     /// A replica whose log dir is offline.
     pub const LOST: Self = Self(Uuid::reserved(2));
+
+    /// Whether no log dir can have this id: Kafka keeps the first hundred to itself (`DirectoryId.reserved`).
+    pub fn is_reserved(self) -> bool {
+        u128::from_be_bytes(self.0.0) < 100
+    }
 }

@@ -105,6 +105,12 @@ impl TimeIndexEntry {
         entries
     }
 
+    /// The last entry whose timestamp is not above `target`: records with larger timestamps come after its offset.
+    pub fn lookup(entries: &[Self], target: i64) -> Option<Self> {
+        let after = entries.partition_point(|entry| entry.timestamp <= target);
+        entries.get(after.checked_sub(1)?).copied()
+    }
+
     /// Appends the entry to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.timestamp.to_be_bytes());
@@ -140,6 +146,22 @@ impl AbortedTransaction {
                 })
             })
             .collect()
+    }
+
+    /// The transactions that a reader of the records `from` to `until` (exclusive) must leave out, and whether the answer is
+    /// complete: if not, the index of the next segment has to be asked too (`TransactionIndex.collectAbortedTxns`).
+    pub fn overlapping(entries: &[Self], from: Offset, until: Offset) -> (Vec<Self>, bool) {
+        let mut found = Vec::new();
+        for entry in entries {
+            if entry.last_offset >= from && entry.first_offset < until {
+                found.push(*entry);
+            }
+            // Nothing below this entry's last stable offset can be aborted by a later marker.
+            if entry.last_stable_offset >= until {
+                return (found, true);
+            }
+        }
+        (found, false)
     }
 
     /// Appends the entry to `out`.

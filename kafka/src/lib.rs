@@ -26,9 +26,9 @@ pub use batch::{
     TimestampType, batch_length, check_crc,
 };
 pub use checkpoint::{
-    CheckpointError, LeaderEpochEntry, OffsetEntry, parse_leader_epochs, parse_offset_checkpoint,
-    parse_partition_metadata, write_clean_shutdown, write_leader_epochs, write_offset_checkpoint,
-    write_partition_metadata,
+    CheckpointError, LeaderEpochEntry, OffsetEntry, clamp_leader_epochs, parse_clean_shutdown, parse_leader_epochs,
+    parse_offset_checkpoint, parse_partition_metadata, write_clean_shutdown, write_leader_epochs,
+    write_offset_checkpoint, write_partition_metadata,
 };
 pub use control::{
     ControlRecord, KRaftVersion, KRaftVersionRange, KRaftVoters, LeaderChange, LeaderChangeVoter, Outcome,
@@ -46,4 +46,4 @@ pub use properties::{MetaProperties, Properties, PropertiesError, Role, ServerPr
 pub use quorum_state::{QuorumState, QuorumStateError};
 pub use rebuild::{Rebuild, RebuildError, SegmentIndexes, SegmentLimits};
 pub use record::{Record, RecordHeader, Records, records};
-pub use segment::{CheckpointId, SegmentFile};
+pub use segment::{CheckpointId, SegmentFile, Transit};

@@ -32,43 +32,48 @@ pub enum LogDirEntry {
     ClusterMetadata,
     /// A replica on its way into this log dir.
     Future(TopicPartition),
-    /// A replica about to be deleted.
-    Delete,
-    /// A replica that the metadata did not know when the broker started.
-    Stray,
-    /// `remote-log-index-cache` and whatever else is none of Kafka's replicas.
-    Other,
+    /// A replica about to be deleted. Kafka cuts a long topic's name short here, so it is not always whole.
+    Delete(TopicPartition),
+    /// A replica that the metadata did not know when the broker started. Its topic's name can be cut short too.
+    Stray(TopicPartition),
+    /// `remote-log-index-cache`, which tiered storage keeps in the first log dir and log loading passes over.
+    RemoteLogIndexCache,
+    /// None of Kafka's. A broker refuses to start with such a directory in a log dir (but for other partitions of
+    /// `__cluster_metadata`, which it passes over).
+    Foreign,
 }
 
 impl LogDirEntry {
     /// Tells what the directory with this name is.
     pub fn of(name: &str) -> Self {
-        if let Some((stem, suffix)) = ["delete", "future", "stray"].iter().find_map(|suffix| {
-            name.strip_suffix(suffix)
-                .and_then(|stem| stem.strip_suffix('-'))
-                .map(|stem| (stem, *suffix))
-        }) {
-            // <topic>-<n>.<uuid>: a topic's name can itself contain dots.
-            let partition = stem.rsplit_once('.').and_then(|(partition, _)| parse(partition));
-            return match (partition, suffix) {
-                (Some(partition), "future") => Self::Future(partition),
-                (Some(_), "delete") => Self::Delete,
-                (Some(_), "stray") => Self::Stray,
-                _ => Self::Other,
-            };
+        if name == "remote-log-index-cache" {
+            return Self::RemoteLogIndexCache;
+        }
+        let renamed = |suffix| name.strip_suffix(suffix).map(parse_renamed);
+        if let Some(partition) = renamed("-delete") {
+            return partition.map_or(Self::Foreign, Self::Delete);
+        }
+        if let Some(partition) = renamed("-future") {
+            return partition.map_or(Self::Foreign, Self::Future);
+        }
+        if let Some(partition) = renamed("-stray") {
+            return partition.map_or(Self::Foreign, Self::Stray);
         }
         match parse(name) {
-            Some(partition) if partition.topic == "__cluster_metadata" => {
-                if partition.partition == PartitionId(0) {
-                    Self::ClusterMetadata
-                } else {
-                    Self::Other
-                }
-            }
-            Some(partition) => Self::Partition(partition),
-            None => Self::Other,
+            Some(partition) if partition.topic != "__cluster_metadata" => Self::Partition(partition),
+            Some(partition) if partition.partition == PartitionId(0) => Self::ClusterMetadata,
+            _ => Self::Foreign,
         }
     }
+}
+
+/// `<topic>-<n>.<unique id>`; the topic's name can itself contain dots.
+fn parse_renamed(stem: &str) -> Option<TopicPartition> {
+    let (partition, unique) = stem.rsplit_once('.')?;
+    if unique.is_empty() || stem.contains(char::is_whitespace) {
+        return None;
+    }
+    parse(partition)
 }
 
 fn parse(name: &str) -> Option<TopicPartition> {

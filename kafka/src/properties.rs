@@ -44,11 +44,23 @@ impl PropertiesError {
     }
 }
 
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(settings: T) -> Self {
+        Self(
+            settings
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
 impl Properties {
     /// Reads a file: comments, continued lines, escapes, and any of `=`, `:` and blanks between key and value.
     pub fn parse(text: &str) -> Self {
         let mut settings = BTreeMap::new();
-        let mut lines = text.lines();
+        let text = text.replace("\r\n", "\n");
+        let mut lines = text.split(['\n', '\r']);
         while let Some(line) = lines.next() {
             let mut logical = line.trim_start_matches([' ', '\t', '\x0c']).to_owned();
             if logical.is_empty() || logical.starts_with(['#', '!']) {
@@ -63,6 +75,24 @@ impl Properties {
             settings.insert(unescape(key), unescape(value));
         }
         Self(settings)
+    }
+
+    /// Reads a file's bytes. Java takes them for Latin-1, so that no byte is wrong.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let text: String = bytes.iter().copied().map(char::from).collect();
+        Self::parse(&text)
+    }
+
+    /// The file's text, one setting a line in order of their keys; whatever needs it is escaped.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        for (key, value) in &self.0 {
+            escape(key, true, &mut text);
+            text.push('=');
+            escape(value, false, &mut text);
+            text.push('\n');
+        }
+        text
     }
 
     /// The value of a setting.
@@ -102,32 +132,49 @@ fn split(line: &str) -> (&str, &str) {
 }
 
 fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    // Escapes are UTF-16 units, so a letter beyond the first plane comes in two.
+    let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            out.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('t') => out.push('\t'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('f') => out.push('\x0c'),
-            Some('u') => {
-                let code: String = letters.by_ref().take(4).collect();
-                out.push(
-                    u32::from_str_radix(&code, 16)
-                        .ok()
-                        .and_then(char::from_u32)
-                        .unwrap_or('\u{fffd}'),
-                );
+        let plain = match letter {
+            '\\' => match letters.next() {
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('f') => '\x0c',
+                Some('u') => {
+                    let code: String = letters.by_ref().take(4).collect();
+                    units.push(u16::from_str_radix(&code, 16).unwrap_or(0xfffd));
+                    continue;
+                }
+                Some(other) => other,
+                None => break,
+            },
+            other => other,
+        };
+        units.extend(plain.encode_utf16(&mut [0; 2]).iter());
+    }
+    String::from_utf16_lossy(&units)
+}
+
+/// Java writes what is not ASCII as UTF-16 units, and blanks only need escaping where they would be lost.
+fn escape(text: &str, is_key: bool, out: &mut String) {
+    for (index, letter) in text.chars().enumerate() {
+        match letter {
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\x0c' => out.push_str("\\f"),
+            '\\' | '=' | ':' | '#' | '!' => out.extend(['\\', letter]),
+            ' ' if is_key || index == 0 => out.push_str("\\ "),
+            ' '..='~' => out.push(letter),
+            _ => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04X}"));
+                }
             }
-            Some(other) => out.push(other),
-            None => {}
         }
     }
-    out
 }
 
 /// The identity of a log dir (`meta.properties`, version 1).
@@ -147,6 +194,7 @@ impl MetaProperties {
         let properties = Properties::parse(text);
         let version = properties.required("version")?;
         if version != "1" {
+            // Version 0 has a broker.id, and is from the time of ZooKeeper.
             return Err(invalid("version", version, "1"));
         }
         let node_id = properties.required("node.id")?;
@@ -159,7 +207,7 @@ impl MetaProperties {
         };
         Ok(Self {
             cluster_id: ClusterId(properties.required("cluster.id")?.to_owned()),
-            node_id: NodeId(node_id.parse().map_err(|_| invalid("node.id", node_id, "a number"))?),
+            node_id: parse_node_id("node.id", node_id)?,
             directory_id,
         })
     }
@@ -172,6 +220,14 @@ impl MetaProperties {
         }
         text
     }
+}
+
+fn parse_node_id(key: &'static str, text: &str) -> Result<NodeId, PropertiesError> {
+    let id = text.parse().map_err(|_| invalid(key, text, "a number"))?;
+    if id < 0 {
+        return Err(invalid(key, text, "a node's id: those are not negative"));
+    }
+    Ok(NodeId(id))
 }
 
 fn invalid(key: &'static str, value: &str, expected: &'static str) -> PropertiesError {

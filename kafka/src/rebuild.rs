@@ -6,15 +6,17 @@
 
 use crate::batch::Batch;
 use crate::checkpoint::LeaderEpochEntry;
-use crate::ids::{LeaderEpoch, Offset};
+use crate::ids::{LeaderEpoch, Offset, ProducerId};
 use crate::index::{OffsetIndexEntry, TimeIndexEntry};
+use crate::producer_snapshot::ProducerEntry;
 
+mod error;
 mod producers;
 #[cfg(test)]
 mod tests;
 
+pub use error::RebuildError;
 use producers::Producers;
-pub use producers::RebuildError;
 
 /// The index files of a finished segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,11 +55,12 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// An empty log that starts with a segment at `log_start`.
-    pub fn new(log_start: Offset, index_interval_bytes: u64) -> Self {
+    /// An empty log whose first segment has this base offset: at or below the base offset of the first batch, even where the
+    /// log starts within that batch.
+    pub fn new(base_offset: Offset, index_interval_bytes: u64) -> Self {
         Self {
             index_interval_bytes,
-            base_offset: log_start,
+            base_offset,
             position: 0,
             last_indexed_position: 0,
             max_timestamp: -1,
@@ -66,7 +69,7 @@ impl Rebuild {
             indexes: SegmentIndexes::default(),
             producers: Producers::default(),
             leader_epochs: Vec::new(),
-            log_end: log_start,
+            log_end: base_offset,
         }
     }
 
@@ -107,49 +110,71 @@ impl Rebuild {
         self.roll(self.log_end)
     }
 
-    /// Takes the next batch of the current segment.
+    /// Takes the next batch of the current segment. After an error nothing of the batch has been taken.
     pub fn append(&mut self, batch: &Batch<'_>) -> Result<(), RebuildError> {
-        let last_offset = Offset(batch.next_offset().0.saturating_sub(1));
-        if let Some(header) = &batch.header
-            && header.max_timestamp > self.max_timestamp
-        {
-            self.max_timestamp = header.max_timestamp;
+        let (relative, position) = self.place(batch)?;
+        let aborted = match &batch.header {
+            Some(header) if header.has_producer_id() => self.producers.append(header, batch)?,
+            _ => None,
+        };
+        let last_offset = batch.last_offset();
+        if batch.max_timestamp() > self.max_timestamp {
+            self.max_timestamp = batch.max_timestamp();
             self.max_timestamp_offset = last_offset;
         }
         if self.position.saturating_sub(self.last_indexed_position) > self.index_interval_bytes {
             let entry = OffsetIndexEntry {
-                relative_offset: self.relative(last_offset),
-                position: self.position as i32,
+                relative_offset: relative,
+                position,
             };
             entry.write(&mut self.indexes.offset_index);
             self.append_time_entry();
             self.last_indexed_position = self.position;
         }
-        self.position += batch.bytes.len() as u64;
-        self.log_end = batch.next_offset();
-        let Some(header) = &batch.header else { return Ok(()) };
-        if header.leader_epoch > self.latest_epoch() {
+        if let Some(aborted) = aborted {
+            aborted.write(&mut self.indexes.txn_index);
+        }
+        if let Some(header) = &batch.header
+            && header.leader_epoch > self.latest_epoch()
+        {
             self.leader_epochs.push(LeaderEpochEntry {
                 epoch: header.leader_epoch,
                 start_offset: header.base_offset,
             });
         }
-        if header.has_producer_id()
-            && let Some(aborted) = self.producers.append(header, batch)?
-        {
-            aborted.write(&mut self.indexes.txn_index);
-        }
+        self.position = self.position.saturating_add(batch.bytes.len() as u64);
+        self.log_end = batch.next_offset();
         Ok(())
+    }
+
+    /// The batch's last offset in the segment and its position, as indexes can hold them.
+    fn place(&self, batch: &Batch<'_>) -> Result<(i32, i32), RebuildError> {
+        if batch.base_offset() < self.log_end {
+            return Err(RebuildError::Order {
+                offset: batch.base_offset(),
+                log_end: self.log_end,
+            });
+        }
+        let end = self.position.saturating_add(batch.bytes.len() as u64);
+        let full = RebuildError::SegmentFull {
+            offset: batch.base_offset(),
+            base_offset: self.base_offset,
+        };
+        let relative = i32::try_from(batch.last_offset().0.saturating_sub(self.base_offset.0));
+        match (relative, i32::try_from(self.position), i32::try_from(end)) {
+            (Ok(relative), Ok(position), Ok(_)) => Ok((relative, position)),
+            _ => Err(full),
+        }
     }
 
     /// Takes the producers' state at the current end of the log from a broker's own snapshot: it knows producers whose batches
     /// are gone, and has forgotten those that expired.
-    pub fn load_producers(&mut self, entries: Vec<crate::producer_snapshot::ProducerEntry>) {
+    pub fn load_producers(&mut self, entries: Vec<ProducerEntry>) {
         self.producers = Producers::from_entries(entries);
     }
 
     /// The producers' state at the current end of the log, as a `.snapshot` holds it.
-    pub fn producers(&self) -> Vec<crate::producer_snapshot::ProducerEntry> {
+    pub fn producers(&self) -> Vec<ProducerEntry> {
         self.producers.entries()
     }
 
@@ -158,9 +183,19 @@ impl Rebuild {
         &self.leader_epochs
     }
 
+    /// The transactions that are still open: their first offsets, ascending, and whose they are.
+    pub fn open_transactions(&self) -> impl Iterator<Item = (Offset, ProducerId)> {
+        self.producers.open()
+    }
+
     /// First offset of the earliest transaction that is still open.
     pub fn first_unstable_offset(&self) -> Option<Offset> {
-        self.producers.first_unstable_offset()
+        self.open_transactions().next().map(|(offset, _)| offset)
+    }
+
+    /// Up to where a reader of committed records sees the log once it is replicated.
+    pub fn last_stable_offset(&self) -> Offset {
+        self.first_unstable_offset().unwrap_or(self.log_end)
     }
 
     /// The offset after the last batch.

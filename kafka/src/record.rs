@@ -1,6 +1,7 @@
 //! The records of an uncompressed batch (K§5.2, `DefaultRecord`).
 
-use crate::batch::{Batch, Compression};
+use crate::batch::{Batch, BatchHeader, Compression, TimestampType};
+use crate::ids::Offset;
 use crate::message::{MessageError, Reader, Writer};
 
 #[cfg(test)]
@@ -9,8 +10,8 @@ mod tests;
 /// A record header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordHeader<'a> {
-    /// Its key.
-    pub key: &'a str,
+    /// Its key: UTF-8 from Kafka's own clients, any bytes from others.
+    pub key: &'a [u8],
     /// Its value.
     pub value: Option<&'a [u8]>,
 }
@@ -49,6 +50,19 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
+    /// The record's offset, in the batch with this header.
+    pub fn offset(&self, header: &BatchHeader) -> Offset {
+        Offset(header.base_offset.0.saturating_add(i64::from(self.offset_delta)))
+    }
+
+    /// The record's timestamp in milliseconds, in the batch with this header.
+    pub fn timestamp(&self, header: &BatchHeader) -> i64 {
+        match header.attributes.timestamp_type() {
+            TimestampType::CreateTime => header.base_timestamp.saturating_add(self.timestamp_delta),
+            TimestampType::LogAppendTime => header.max_timestamp,
+        }
+    }
+
     /// Appends the record to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut body = Writer::new();
@@ -59,7 +73,7 @@ impl<'a> Record<'a> {
         write_bytes(&mut body, self.value);
         body.varint(self.headers.len() as i32);
         for header in &self.headers {
-            write_bytes(&mut body, Some(header.key.as_bytes()));
+            write_bytes(&mut body, Some(header.key));
             write_bytes(&mut body, header.value);
         }
         let mut length = Writer::new();
@@ -95,8 +109,14 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, MessageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 || self.failed {
+        if self.failed {
             return None;
+        }
+        if self.left == 0 {
+            // Fewer records than bytes: the count is wrong, and Kafka refuses such a batch too.
+            let end = self.reader.clone().finish("records");
+            self.failed = end.is_err();
+            return end.err().map(Err);
         }
         self.left -= 1;
         let record = Record::read(&mut self.reader);
@@ -114,14 +134,19 @@ fn bytes<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, MessageError> 
 
 fn headers<'a>(reader: &mut Reader<'a>) -> Result<Vec<RecordHeader<'a>>, MessageError> {
     let count = reader.varint()?;
+    if count < 0 {
+        return Err(MessageError::Length {
+            what: "record headers",
+            length: i64::from(count),
+        });
+    }
     let mut headers = Vec::new();
     for _ in 0..count {
-        let key = bytes(reader)?.unwrap_or_default();
-        let key = std::str::from_utf8(key).map_err(|_| MessageError::NotUtf8)?;
-        headers.push(RecordHeader {
-            key,
-            value: bytes(reader)?,
-        });
+        let key = bytes(reader)?.ok_or(MessageError::Null {
+            what: "a record header's key",
+        })?;
+        let value = bytes(reader)?;
+        headers.push(RecordHeader { key, value });
     }
     Ok(headers)
 }

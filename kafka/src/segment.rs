@@ -45,6 +45,43 @@ impl SegmentFile {
             .find(|kind| kind.extension() == extension)?;
         Some((Offset(digits(offset)?), kind))
     }
+
+    /// Takes the name of a file on its way in or out apart; `None` for anything else.
+    pub fn parse_in_transit(name: &str) -> Option<(Offset, Self, Transit)> {
+        [Transit::Deleted, Transit::Cleaned, Transit::Swap]
+            .into_iter()
+            .find_map(|transit| {
+                let (offset, kind) = Self::parse(name.strip_suffix(transit.suffix())?)?;
+                Some((offset, kind, transit))
+            })
+    }
+}
+
+/// What is happening to a segment's file, by the suffix behind its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transit {
+    /// About to be deleted, after `file.delete.delay.ms` or at the next start.
+    Deleted,
+    /// Being written by the cleaner; deleted at the next start.
+    Cleaned,
+    /// Complete, and about to take the place of the segments that it was made from.
+    Swap,
+}
+
+impl Transit {
+    /// The suffix, with its dot.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Deleted => ".deleted",
+            Self::Cleaned => ".cleaned",
+            Self::Swap => ".swap",
+        }
+    }
+
+    /// The name of the file of this kind at `offset`, on its way.
+    pub fn name(self, kind: SegmentFile, offset: Offset) -> String {
+        format!("{}{}", kind.name(offset), self.suffix())
+    }
 }
 
 /// The end offset and epoch in the name of a KRaft snapshot, `<end offset, 20 digits>-<epoch, 10 digits>.checkpoint`.

@@ -5,7 +5,7 @@ use super::header::{BatchHeader, HEADER_LENGTH, PREFIX_LENGTH};
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::record::Record;
 
-/// A batch in the making. Records are numbered from the base offset on unless they say otherwise.
+/// A batch in the making. Records are numbered from the base offset on.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     header: BatchHeader,
@@ -59,7 +59,6 @@ impl BatchBuilder {
         if self.header.records_count == 0 {
             self.header.base_timestamp = timestamp;
         }
-        self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
         let record = Record {
             attributes: 0,
             timestamp_delta: timestamp.wrapping_sub(self.header.base_timestamp),
@@ -68,9 +67,24 @@ impl BatchBuilder {
             value,
             headers: Vec::new(),
         };
+        self.push(&record)
+    }
+
+    /// Sets what the timestamps of the records that are pushed are relative to.
+    #[must_use]
+    pub fn base_timestamp(mut self, timestamp: i64) -> Self {
+        self.header.base_timestamp = timestamp;
+        self
+    }
+
+    /// Appends a record with headers, or with an offset of its own: its deltas are taken as they are.
+    #[must_use]
+    pub fn push(mut self, record: &Record<'_>) -> Self {
         record.write(&mut self.body);
-        self.header.last_offset_delta = self.next_delta;
-        self.next_delta = self.next_delta.saturating_add(1);
+        let timestamp = self.header.base_timestamp.saturating_add(record.timestamp_delta);
+        self.header.max_timestamp = self.header.max_timestamp.max(timestamp);
+        self.header.last_offset_delta = self.header.last_offset_delta.max(record.offset_delta);
+        self.next_delta = self.header.last_offset_delta.saturating_add(1);
         self.header.records_count += 1;
         self
     }

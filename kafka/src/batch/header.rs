@@ -101,6 +101,11 @@ impl BatchHeader {
         (sum % (i64::from(i32::MAX) + 1)) as i32
     }
 
+    /// When the batch's tombstones and markers may be dropped, in milliseconds (KIP-534); it stands where the base timestamp does.
+    pub fn delete_horizon(&self) -> Option<i64> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
+    }
+
     /// Whether a producer id is set.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id.0 >= 0

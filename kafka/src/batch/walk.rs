@@ -88,12 +88,26 @@ impl Batch<'_> {
             .map_or(Offset(i64_at(self.bytes, 0).unwrap_or(-1)), |header| header.base_offset)
     }
 
+    /// The last offset. For magic 0 and 1: the offset in front of the message.
+    pub fn last_offset(&self) -> Offset {
+        self.header
+            .map_or_else(|| self.base_offset(), |header| header.last_offset())
+    }
+
     /// The offset after the last one.
     pub fn next_offset(&self) -> Offset {
+        Offset(self.last_offset().0.saturating_add(1))
+    }
+
+    /// The largest timestamp of the records in milliseconds, −1 for none. A message of magic 1 has its own, one of magic 0 none.
+    pub fn max_timestamp(&self) -> i64 {
+        let of_message = || {
+            (self.bytes.get(16) == Some(&1))
+                .then(|| i64_at(self.bytes, 18))
+                .flatten()
+        };
         self.header
-            .map_or(Offset(self.base_offset().0.saturating_add(1)), |header| {
-                header.next_offset()
-            })
+            .map_or_else(|| of_message().unwrap_or(-1), |header| header.max_timestamp)
     }
 }
 

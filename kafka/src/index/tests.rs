@@ -30,6 +30,39 @@ fn lookup_finds_the_greatest_entry_that_is_not_above_the_target() {
 }
 
 #[test]
+fn the_time_index_says_before_which_offset_nothing_is_newer() {
+    let entries = [(100, 3), (250, 9)].map(|(timestamp, relative_offset)| TimeIndexEntry {
+        timestamp,
+        relative_offset,
+    });
+    let found = |target| TimeIndexEntry::lookup(&entries, target).map(|entry| entry.relative_offset);
+    assert_eq!(
+        (found(99), found(100), found(249), found(250)),
+        (None, Some(3), Some(3), Some(9))
+    );
+}
+
+#[test]
+fn a_reader_is_told_the_aborted_transactions_that_it_meets() {
+    let aborted = |producer, first, last, stable| AbortedTransaction {
+        producer_id: ProducerId(producer),
+        first_offset: Offset(first),
+        last_offset: Offset(last),
+        last_stable_offset: Offset(stable),
+    };
+    let entries = [aborted(1, 0, 9, 4), aborted(2, 4, 12, 13), aborted(3, 20, 30, 31)];
+    let met = |from, until| {
+        let (found, complete) = AbortedTransaction::overlapping(&entries, Offset(from), Offset(until));
+        let producers: Vec<i64> = found.iter().map(|entry| entry.producer_id.0).collect();
+        (producers, complete)
+    };
+    assert_eq!(met(0, 4), (vec![1], true));
+    assert_eq!(met(9, 13), (vec![1, 2], true));
+    assert_eq!(met(10, 25), (vec![2, 3], true));
+    assert_eq!(met(31, 40), (vec![], false));
+}
+
+#[test]
 fn a_torn_transaction_index_is_refused() {
     assert_eq!(AbortedTransaction::parse_all(&[0; 35]), None);
 }

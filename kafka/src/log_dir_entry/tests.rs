@@ -17,18 +17,33 @@ fn directories_are_told_apart_as_kafka_does() {
         LogDirEntry::of("a.b-1.0123abcd-future"),
         LogDirEntry::Future(partition("a.b", 1))
     );
-    assert_eq!(LogDirEntry::of("a-1.0123abcd-delete"), LogDirEntry::Delete);
-    assert_eq!(LogDirEntry::of("a-1.0123abcd-stray"), LogDirEntry::Stray);
+    assert_eq!(
+        LogDirEntry::of("a-1.0123abcd-delete"),
+        LogDirEntry::Delete(partition("a", 1))
+    );
+    assert_eq!(
+        LogDirEntry::of("a-1.0123abcd-stray"),
+        LogDirEntry::Stray(partition("a", 1))
+    );
+    assert_eq!(
+        LogDirEntry::of("remote-log-index-cache"),
+        LogDirEntry::RemoteLogIndexCache
+    );
     for name in [
-        "remote-log-index-cache",
         "lost+found",
         ".maxbrod-pins",
         "-3",
         "a-",
         "a-delete",
         "a",
+        "a-1-delete",
+        "a-1.-stray",
+        "a b-1.0123abcd-delete",
+        "a-1.x.0123abcd-future",
+        "a-2147483648",
+        "__cluster_metadata-1",
     ] {
-        assert_eq!(LogDirEntry::of(name), LogDirEntry::Other, "{name}");
+        assert_eq!(LogDirEntry::of(name), LogDirEntry::Foreign, "{name}");
     }
 }
 

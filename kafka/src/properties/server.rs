@@ -1,6 +1,6 @@
 //! What maxbrod needs to know of a `server.properties`.
 
-use super::{Properties, PropertiesError, invalid};
+use super::{Properties, PropertiesError, invalid, parse_node_id};
 use crate::ids::NodeId;
 
 /// What a node does in the cluster (`process.roles`).
@@ -25,58 +25,132 @@ pub struct ServerProperties {
     pub metadata_log_dir: String,
     /// `controller.quorum.voters`; empty with a dynamic quorum.
     pub controller_quorum_voters: String,
+    /// `controller.quorum.bootstrap.servers`, each `host:port`; empty with static voters.
+    pub controller_quorum_bootstrap_servers: Vec<String>,
     /// `log.segment.bytes`, by default 1 GiB.
     pub segment_bytes: i32,
     /// `log.index.interval.bytes`, by default 4,096.
     pub index_interval_bytes: i32,
     /// `log.index.size.max.bytes`, by default 10 MiB.
     pub segment_index_bytes: i32,
+    /// `log.preallocate`, by default false: whether active segments are as long as they may become, zero behind their end.
+    pub preallocate: bool,
 }
 
 impl ServerProperties {
-    /// Reads the settings.
+    /// Reads the settings from a file's text.
     pub fn parse(text: &str) -> Result<Self, PropertiesError> {
-        let properties = Properties::parse(text);
-        let node_id = match properties.required("node.id") {
-            Ok(node_id) => node_id,
-            Err(missing) => properties.required("broker.id").map_err(|_| missing)?,
+        Self::from_properties(&Properties::parse(text))
+    }
+
+    /// Reads the settings.
+    pub fn from_properties(properties: &Properties) -> Result<Self, PropertiesError> {
+        let settings = Settings(properties);
+        let log_dirs = settings.log_dirs()?;
+        let metadata_log_dir = match (settings.optional("metadata.log.dir")?, log_dirs.first()) {
+            (Some(dir), _) => dir.to_owned(),
+            (None, Some(first)) => first.clone(),
+            (None, None) => return Err(PropertiesError::Missing("log.dirs")),
         };
-        let node_id = NodeId(node_id.parse().map_err(|_| invalid("node.id", node_id, "a number"))?);
-        let log_dirs = list(
-            properties
-                .required("log.dirs")
-                .or_else(|missing| properties.required("log.dir").map_err(|_| missing))?,
-        );
-        let first = log_dirs.first().ok_or(PropertiesError::Missing("log.dirs"))?;
-        let metadata_log_dir = properties
-            .required("metadata.log.dir")
-            .map_or_else(|_| first.clone(), str::to_owned);
-        let roles = list(properties.required("process.roles")?)
+        Ok(Self {
+            node_id: settings.node_id()?,
+            roles: settings.roles()?,
+            log_dirs,
+            metadata_log_dir,
+            controller_quorum_voters: settings
+                .optional("controller.quorum.voters")?
+                .unwrap_or_default()
+                .to_owned(),
+            controller_quorum_bootstrap_servers: list(
+                settings
+                    .optional("controller.quorum.bootstrap.servers")?
+                    .unwrap_or_default(),
+            ),
+            segment_bytes: settings.number("log.segment.bytes", 1 << 30)?,
+            index_interval_bytes: settings.number("log.index.interval.bytes", 4_096)?,
+            segment_index_bytes: settings.number("log.index.size.max.bytes", 10 << 20)?,
+            preallocate: settings.switch("log.preallocate", false)?,
+        })
+    }
+
+    /// The node ids in `controller.quorum.voters`, each `id@host:port`; none with a dynamic quorum.
+    pub fn static_voters(&self) -> Result<Vec<NodeId>, PropertiesError> {
+        const KEY: &str = "controller.quorum.voters";
+        let id = |voter: &String| match voter.split_once('@') {
+            Some((id, _)) => parse_node_id(KEY, id),
+            None => Err(invalid(KEY, voter, "a list of id@host:port")),
+        };
+        list(&self.controller_quorum_voters).iter().map(id).collect()
+    }
+}
+
+/// The settings as Kafka takes them: blanks around a value don't count.
+struct Settings<'a>(&'a Properties);
+
+impl<'a> Settings<'a> {
+    fn optional(&self, key: &'static str) -> Result<Option<&'a str>, PropertiesError> {
+        let Some(value) = self.0.get(key).map(str::trim).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        // With providers configured Kafka reads the value from elsewhere (KIP-297), and this code does not.
+        if value.contains("${") && self.0.get("config.providers").is_some() {
+            let expected = "a plain value: Kafka's config providers are not asked";
+            return Err(invalid(key, value, expected));
+        }
+        Ok(Some(value))
+    }
+
+    fn required(&self, key: &'static str) -> Result<&'a str, PropertiesError> {
+        self.optional(key)?.ok_or(PropertiesError::Missing(key))
+    }
+
+    fn node_id(&self) -> Result<NodeId, PropertiesError> {
+        match (self.optional("node.id")?, self.optional("broker.id")?) {
+            (None, Some(id)) => parse_node_id("broker.id", id),
+            (Some(id), _) => parse_node_id("node.id", id),
+            (None, None) => Err(PropertiesError::Missing("node.id")),
+        }
+    }
+
+    fn log_dirs(&self) -> Result<Vec<String>, PropertiesError> {
+        let dirs = match self.optional("log.dirs")? {
+            Some(dirs) => list(dirs),
+            None => list(self.optional("log.dir")?.unwrap_or_default()),
+        };
+        if dirs.is_empty() {
+            return Err(PropertiesError::Missing("log.dirs"));
+        }
+        Ok(dirs)
+    }
+
+    fn roles(&self) -> Result<Vec<Role>, PropertiesError> {
+        list(self.required("process.roles")?)
             .iter()
             .map(|role| match role.as_str() {
                 "broker" => Ok(Role::Broker),
                 "controller" => Ok(Role::Controller),
                 other => Err(invalid("process.roles", other, "broker or controller")),
             })
-            .collect::<Result<_, _>>()?;
-        let number = |key: &'static str, default: i32| match properties.required(key) {
-            Ok(text) => text.parse().map_err(|_| invalid(key, text, "a number")),
-            Err(_) => Ok(default),
+            .collect()
+    }
+
+    fn number(&self, key: &'static str, default: i32) -> Result<i32, PropertiesError> {
+        let Some(text) = self.optional(key)? else {
+            return Ok(default);
         };
-        Ok(Self {
-            node_id,
-            roles,
-            metadata_log_dir,
-            controller_quorum_voters: properties
-                .get("controller.quorum.voters")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            segment_bytes: number("log.segment.bytes", 1 << 30)?,
-            index_interval_bytes: number("log.index.interval.bytes", 4_096)?,
-            segment_index_bytes: number("log.index.size.max.bytes", 10 << 20)?,
-            log_dirs,
-        })
+        match text.parse() {
+            Ok(number) if number >= 0 => Ok(number),
+            _ => Err(invalid(key, text, "a number that is not negative")),
+        }
+    }
+
+    fn switch(&self, key: &'static str, default: bool) -> Result<bool, PropertiesError> {
+        match self.optional(key)? {
+            None => Ok(default),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(invalid(key, text, "true or false")),
+        }
     }
 }
 

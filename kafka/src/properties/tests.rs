@@ -37,6 +37,23 @@ fn what_is_missing_is_named() {
     assert_eq!(error("process.roles=broker\nnode.id=1\n"), "log.dirs is not set");
     assert_eq!(error("process.roles=broker\nlog.dirs=/a\n"), "node.id is not set");
     assert_eq!(
+        error("process.roles=broker\nnode.id=1\nlog.dirs= , \n"),
+        "log.dirs is not set"
+    );
+    assert_eq!(error("node.id=1\nlog.dirs=/a\n"), "process.roles is not set");
+    assert_eq!(
+        error("process.roles=broker\nnode.id=-1\nlog.dirs=/a\n"),
+        "node.id is \"-1\", which is not a node's id: those are not negative"
+    );
+    assert_eq!(
+        error("process.roles=broker\nnode.id=1\nlog.dirs=/a\nlog.segment.bytes=1GiB\n"),
+        "log.segment.bytes is \"1GiB\", which is not a number that is not negative"
+    );
+    assert_eq!(
+        error("process.roles=zookeeper\nnode.id=1\nlog.dirs=/a\n"),
+        "process.roles is \"zookeeper\", which is not broker or controller"
+    );
+    assert_eq!(
         error("process.roles=broker\nnode.id=one\nlog.dirs=/a\n"),
         "node.id is \"one\", which is not a number"
     );
@@ -45,7 +62,74 @@ fn what_is_missing_is_named() {
     assert_eq!(error("version=1\nnode.id=1\n"), "cluster.id is not set");
 }
 
+#[test]
+fn lines_end_as_java_ends_them() {
+    let properties = Properties::parse("a=1\r\nb=2\rc=long\\\r\n   er\n# no \\\nd=4\\");
+    let settings: Vec<_> = properties.iter().collect();
+    assert_eq!(settings, [("a", "1"), ("b", "2"), ("c", "longer"), ("d", "4")]);
+}
+
+#[test]
+fn bytes_that_are_no_utf8_are_latin_1() {
+    let properties = Properties::from_bytes(b"# caf\xe9\nlog.dirs=/donn\xe9es\n");
+    assert_eq!(properties.get("log.dirs"), Some("/données"));
+}
+
+#[test]
+fn settings_are_written_as_java_reads_them() {
+    let settings = [
+        (" a key", " two  words "),
+        ("path", "C:\\x"),
+        ("smile", "é😀"),
+        ("#", "a=b\n"),
+    ];
+    let text = Properties::from_iter(settings).render();
+    let expected = "\\ a\\ key=\\ two  words \n\\#=a\\=b\\n\npath=C\\:\\\\x\nsmile=\\u00E9\\uD83D\\uDE00\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn all_settings_of_a_server_are_read() {
+    let server = ServerProperties::parse(
+        "process.roles=controller\nbroker.id=7\nlog.dir=/a\nmetadata.log.dir=/m\nlog.segment.bytes=1048576\n\
+         log.index.interval.bytes=300\nlog.index.size.max.bytes=80\nlog.preallocate=True\n\
+         controller.quorum.voters=1@a:9093, 2@b:9093\ncontroller.quorum.bootstrap.servers=a:9093,b:9093\n",
+    )
+    .unwrap();
+    let expected = ServerProperties {
+        node_id: NodeId(7),
+        roles: vec![Role::Controller],
+        log_dirs: vec!["/a".to_owned()],
+        metadata_log_dir: "/m".to_owned(),
+        controller_quorum_voters: "1@a:9093, 2@b:9093".to_owned(),
+        controller_quorum_bootstrap_servers: vec!["a:9093".to_owned(), "b:9093".to_owned()],
+        segment_bytes: 1 << 20,
+        index_interval_bytes: 300,
+        segment_index_bytes: 80,
+        preallocate: true,
+    };
+    assert_eq!(server.static_voters(), Ok(vec![NodeId(1), NodeId(2)]));
+    assert_eq!(server, expected);
+}
+
+#[test]
+fn a_value_from_elsewhere_is_not_taken_for_a_path() {
+    let text = "process.roles=broker\nnode.id=1\nlog.dirs=${env:LOG_DIRS}\n";
+    assert_eq!(ServerProperties::parse(text).unwrap().log_dirs, ["${env:LOG_DIRS}"]);
+    let error = ServerProperties::parse(&format!("{text}config.providers=env\n")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "log.dirs is \"${env:LOG_DIRS}\", which is not a plain value: Kafka's config providers are not asked"
+    );
+}
+
 proptest! {
+    #[test]
+    fn settings_read_back_as_written(settings: std::collections::BTreeMap<String, String>) {
+        let properties = Properties::from_iter(settings);
+        prop_assert_eq!(Properties::parse(&properties.render()), properties);
+    }
+
     #[test]
     fn meta_properties_read_back_as_written(cluster in "[a-zA-Z0-9_-]{22}", node in 0i32.., directory: Option<[u8; 16]>) {
         let meta = MetaProperties {

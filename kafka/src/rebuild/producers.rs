@@ -2,37 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+use super::RebuildError;
 use crate::batch::{Batch, BatchHeader};
 use crate::control::{ControlRecord, Outcome};
-use crate::ids::{LeaderEpoch, Offset, ProducerId};
+use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::index::AbortedTransaction;
-use crate::message::MessageError;
 use crate::producer_snapshot::ProducerEntry;
 use crate::record::records;
-
-/// Why a log's state could not be regenerated.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RebuildError {
-    /// A transaction marker that cannot be read.
-    #[error("read the transaction marker at offset {offset}: {source}")]
-    Marker {
-        /// Where it is.
-        offset: Offset,
-        /// What is wrong with it.
-        source: MessageError,
-    },
-}
-
-impl RebuildError {
-    /// The stable code of the error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Marker { .. } => "marker-unreadable",
-        }
-    }
-}
 
 const NO_OFFSET: Offset = Offset(-1);
 
@@ -61,8 +37,8 @@ impl Producers {
         self.entries.values().copied().collect()
     }
 
-    pub(super) fn first_unstable_offset(&self) -> Option<Offset> {
-        self.open.first_key_value().map(|(offset, _)| *offset)
+    pub(super) fn open(&self) -> impl Iterator<Item = (Offset, ProducerId)> {
+        self.open.iter().map(|(offset, producer)| (*offset, *producer))
     }
 
     /// Takes a batch that has a producer id; returns the transaction that it aborts, if it does.
@@ -75,29 +51,29 @@ impl Producers {
             self.append_data(header);
             return Ok(None);
         }
-        // Compaction can leave a control batch without its record: then there is nothing to apply.
-        let Some(record) = records(batch).and_then(|mut records| records.next()) else {
+        let offset = header.base_offset;
+        if header.records_count == 0 {
+            // Compaction took the marker and left the batch, with nothing to apply. Kafka still notes a producer that it has
+            // not met before, without an epoch.
+            self.entry(header.producer_id);
             return Ok(None);
+        }
+        let Some(record) = records(batch).and_then(|mut records| records.next()) else {
+            return Err(RebuildError::MarkerHidden { offset });
         };
-        let marker = |source| RebuildError::Marker {
-            offset: header.base_offset,
-            source,
-        };
-        let record = record.map_err(marker)?;
-        match ControlRecord::decode(&record).map_err(marker)? {
+        let unreadable = |source| RebuildError::Marker { offset, source };
+        let record = record.map_err(unreadable)?;
+        match ControlRecord::decode(&record).map_err(unreadable)? {
             ControlRecord::EndTransaction {
                 outcome,
                 coordinator_epoch,
-            } => {
-                let timestamp = header.base_timestamp.saturating_add(record.timestamp_delta);
-                Ok(self.end_transaction(header, outcome, coordinator_epoch, timestamp))
-            }
+            } => Ok(self.end_transaction(header, outcome, coordinator_epoch, record.timestamp(header))),
             _ => Ok(None),
         }
     }
 
     fn append_data(&mut self, header: &BatchHeader) {
-        let entry = self.entry(header);
+        let entry = self.entry_of_epoch(header);
         entry.last_sequence = header.last_sequence();
         entry.last_offset = header.last_offset();
         entry.offset_delta = header.last_offset_delta;
@@ -115,7 +91,7 @@ impl Producers {
         coordinator_epoch: LeaderEpoch,
         timestamp: i64,
     ) -> Option<AbortedTransaction> {
-        let entry = self.entry(header);
+        let entry = self.entry_of_epoch(header);
         entry.coordinator_epoch = coordinator_epoch;
         entry.timestamp = timestamp;
         let first_offset = std::mem::replace(&mut entry.current_txn_first_offset, NO_OFFSET);
@@ -132,23 +108,13 @@ impl Producers {
             producer_id: header.producer_id,
             first_offset,
             last_offset: header.base_offset,
-            last_stable_offset: others.unwrap_or_else(|| header.next_offset()),
+            last_stable_offset: others.unwrap_or(Offset(header.base_offset.0.saturating_add(1))),
         })
     }
 
-    /// The producer's entry, with the batch's epoch: another epoch forgets the batches of the one before.
-    fn entry(&mut self, header: &BatchHeader) -> &mut ProducerEntry {
-        let fresh = ProducerEntry {
-            producer_id: header.producer_id,
-            epoch: header.producer_epoch,
-            last_sequence: -1,
-            last_offset: NO_OFFSET,
-            offset_delta: 0,
-            timestamp: -1,
-            coordinator_epoch: LeaderEpoch(-1),
-            current_txn_first_offset: NO_OFFSET,
-        };
-        let entry = self.entries.entry(header.producer_id).or_insert(fresh);
+    /// The producer's entry, with the batch's epoch: another epoch, higher or not, forgets the batches of the one before.
+    fn entry_of_epoch(&mut self, header: &BatchHeader) -> &mut ProducerEntry {
+        let entry = self.entry(header.producer_id);
         if entry.epoch != header.producer_epoch {
             entry.epoch = header.producer_epoch;
             entry.last_sequence = -1;
@@ -156,5 +122,18 @@ impl Producers {
             entry.offset_delta = 0;
         }
         entry
+    }
+
+    fn entry(&mut self, producer_id: ProducerId) -> &mut ProducerEntry {
+        self.entries.entry(producer_id).or_insert(ProducerEntry {
+            producer_id,
+            epoch: ProducerEpoch(-1),
+            last_sequence: -1,
+            last_offset: NO_OFFSET,
+            offset_delta: 0,
+            timestamp: -1,
+            coordinator_epoch: LeaderEpoch(-1),
+            current_txn_first_offset: NO_OFFSET,
+        })
     }
 }

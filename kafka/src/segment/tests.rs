@@ -29,6 +29,26 @@ fn files_on_their_way_in_or_out_are_no_segments() {
     assert_eq!(CheckpointId::parse("bootstrap.checkpoint"), None);
 }
 
+#[test]
+fn what_happens_to_a_file_is_told_by_its_suffix() {
+    let name = Transit::Swap.name(SegmentFile::Log, Offset(1234));
+    assert_eq!(name, "00000000000000001234.log.swap");
+    for transit in [Transit::Deleted, Transit::Cleaned, Transit::Swap] {
+        for kind in [SegmentFile::Log, SegmentFile::TxnIndex, SegmentFile::Snapshot] {
+            let name = transit.name(kind, Offset(7));
+            assert_eq!(SegmentFile::parse_in_transit(&name), Some((Offset(7), kind, transit)));
+        }
+    }
+    for name in [
+        "00000000000000001234.log",
+        "x.deleted",
+        ".swap",
+        "00000000000000001234.log.swap.deleted",
+    ] {
+        assert_eq!(SegmentFile::parse_in_transit(name), None, "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn names_read_back_as_written(offset in 0i64.., epoch in 0i32..) {
@@ -39,6 +59,6 @@ proptest! {
 
     #[test]
     fn garbage_never_panics(name: String) {
-        let _ = (SegmentFile::parse(&name), CheckpointId::parse(&name));
+        let _ = (SegmentFile::parse_in_transit(&name), SegmentFile::parse(&name), CheckpointId::parse(&name));
     }
 }
