@@ -45,8 +45,11 @@ impl Base {
             slots.extend(topic.partitions);
         }
         drop(topics);
-        let partitions: Vec<Partition> =
-            stream::iter(slots.iter().map(|slot| tree.partition(slot))).buffered(READERS).try_collect().await?;
+        let reading = slots.into_iter().map(|slot| {
+            let tree = &tree;
+            async move { tree.partition(&slot).await }
+        });
+        let partitions: Vec<Partition> = stream::iter(reading).buffered(READERS).try_collect().await?;
         let mut entries = BTreeMap::new();
         let mut summaries = BTreeMap::new();
         for partition in partitions {

@@ -128,15 +128,6 @@ pub struct Committer {
     key: Mutex<Option<(u64, SealingKey)>>,
 }
 
-/// A snapshot that was committed.
-#[derive(Debug)]
-pub struct Done {
-    /// For operators.
-    pub result: CommitResult,
-    /// The run that is open now.
-    pub next_run: u64,
-}
-
 impl Committer {
     /// With the term that it writes in.
     pub fn new(lease: Arc<Lease>, grants: Arc<Grants>, clock: WallClock) -> Self {
@@ -144,7 +135,7 @@ impl Committer {
     }
 
     /// Commits a harvest of the open run, which was built on `base`. `nodes` are the nodes as their agents described them.
-    pub async fn commit(&self, harvest: Harvest, base: &Base, nodes: Vec<manifest::Node>) -> Result<Done, CommitError> {
+    pub async fn commit(&self, harvest: Harvest, base: &Base, nodes: Vec<manifest::Node>) -> Result<CommitResult, CommitError> {
         self.lease.check(harvest.run).await?;
         if self.lease.has_lost_base().await? {
             return Err(CommitError::BaseDeleted { run: harvest.run });
@@ -220,7 +211,7 @@ impl Committer {
     }
 
     /// Writes the commit itself.
-    async fn enter(&self, harvest: Harvest, tree: WrittenTree) -> Result<Done, CommitError> {
+    async fn enter(&self, harvest: Harvest, tree: WrittenTree) -> Result<CommitResult, CommitError> {
         let id = self.snapshot_id(&harvest);
         let committed = Committed {
             run: harvest.run,
@@ -236,17 +227,15 @@ impl Committer {
             highest_leader_epoch: tree.highest_leader_epoch,
             format: FORMAT_VERSION,
         };
-        let next = self.lease.commit(committed).await?;
-        self.grants.forget_before(next.run);
-        let result = CommitResult {
+        self.lease.commit(committed).await?;
+        Ok(CommitResult {
             id: id.to_string(),
             consistency: harvest.level.name().to_owned(),
             new_bytes: tree.totals.new_bytes,
             read_bytes: tree.totals.read_bytes,
             logical_bytes: tree.totals.logical_bytes,
             partitions: tree.totals.partitions,
-        };
-        Ok(Done { result, next_run: next.run })
+        })
     }
 
     /// The key that seals this run's nodes in this epoch, stored before the first of them.

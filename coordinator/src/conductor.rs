@@ -13,19 +13,19 @@ use maxbrod_kafka::metadata::TopicConfig;
 use maxbrod_proto::agent as proto;
 use maxbrod_proto::operator::{ClusterStatusReply, SnapshotProgress};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::base::Base;
 use crate::cache::Cache;
-use crate::commit::{CommitError, Committer, Done};
+use crate::commit::{CommitError, Committer};
 use crate::grants::Grants;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::quorum::{Quorum, Reading};
 use crate::registry::Registry;
 use crate::schedule::Schedule;
-use crate::sequencer::{Command, Event, Moment, OpenRun, Sequencer, View};
+use crate::sequencer::{CommitResult, Event, Moment, OpenRun, Sequencer, View};
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -55,12 +55,15 @@ pub(crate) enum Input {
     /// An operator wants to know.
     Status { reply: oneshot::Sender<Box<ClusterStatusReply>> },
     /// A commit came to its end.
-    CommitEnded(Box<Result<(Done, Base), CommitError>>),
+    CommitEnded(Box<Result<(CommitResult, NextRun), CommitError>>),
     /// The run was given up and another one is open.
-    Reopened(Box<Result<(u64, Base), maxbrod_repository::Error>>),
+    Reopened(Box<NextRun>),
     /// The process is to end.
     Shutdown,
 }
+
+/// The run that is open now, and its base. Without it there is nothing more to do here.
+pub(crate) type NextRun = Result<(u64, Base), maxbrod_repository::Error>;
 
 /// A snapshot is under way already, in this stage.
 #[derive(Clone, Debug)]
@@ -215,24 +218,39 @@ impl Conductor {
             }
             Input::CommitEnded(result) => self.commit_ended(*result)?,
             Input::Reopened(result) => {
-                let (run, base) = (*result)?;
-                let base = self.instruments.set_base(base).summaries();
-                self.instruments.metrics.set_run(self.instruments.lease.epoch(), run);
-                self.feed(Event::RunClosed { next: OpenRun { run, base } });
+                let next = self.enter((*result)?);
+                self.feed(Event::RunClosed { next });
             }
             Input::Shutdown => {}
         }
         Ok(())
     }
 
-    fn commit_ended(&mut self, result: Result<(Done, Base), CommitError>) -> Result<(), maxbrod_repository::Error> {
+    fn enter(&mut self, (run, base): (u64, Base)) -> OpenRun {
+        let base = self.instruments.set_base(base).summaries();
+        self.instruments.metrics.set_run(self.instruments.lease.epoch(), run);
+        self.instruments.grants.forget_before(run);
+        OpenRun { run, base }
+    }
+
+    fn commit_ended(
+        &mut self,
+        result: Result<(CommitResult, NextRun), CommitError>,
+    ) -> Result<(), maxbrod_repository::Error> {
         self.committing = false;
         match result {
-            Ok((done, base)) => {
-                let base = self.instruments.set_base(base).summaries();
-                self.instruments.metrics.set_run(self.instruments.lease.epoch(), done.next_run);
-                info!(snapshot = done.result.id, partitions = done.result.partitions, "committed");
-                self.feed(Event::Committed { result: done.result, next: OpenRun { run: done.next_run, base } });
+            Ok((result, next)) => {
+                info!(snapshot = result.id, partitions = result.partitions, "committed");
+                match next {
+                    Ok(next) => {
+                        let next = self.enter(next);
+                        self.feed(Event::Committed { result, next: Some(next) });
+                    }
+                    Err(error) => {
+                        self.feed(Event::Committed { result, next: None });
+                        return Err(error);
+                    }
+                }
             }
             Err(failure) => {
                 error!(code = failure.code(), error = %failure, "the commit failed");
@@ -281,11 +299,4 @@ impl Conductor {
         }
         Ok(())
     }
-}
-
-/// A ticker that does not make up for lost time.
-pub(crate) fn ticker(period: Duration) -> tokio::time::Interval {
-    let mut ticker = tokio::time::interval(period);
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticker
 }

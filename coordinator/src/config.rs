@@ -20,6 +20,9 @@ pub struct Config {
     /// Where `/metrics`, `/healthz`, `/readyz` and the uploads of file repositories are served.
     #[serde(default = "default_http_listen")]
     pub http_listen: SocketAddr,
+    /// How agents reach `http_listen`, for a repository on a file system. Absent: by its address.
+    #[serde(default)]
+    pub http_url: Option<String>,
     /// The repository's URL.
     pub repository: String,
     /// Where the cache lies; losing it loses no snapshot.

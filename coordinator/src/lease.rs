@@ -73,19 +73,19 @@ impl Lease {
         self.journal.lock().await.state().is_marked(pack)
     }
 
-    /// Commits the open run and opens the next one with it as the base. The first entry is the commit.
-    pub async fn commit(&self, committed: Committed) -> Result<OpenRun> {
+    /// Commits the open run: the entry that this writes *is* the commit. No run is open after it.
+    pub async fn commit(&self, committed: Committed) -> Result<()> {
         let mut journal = self.journal.lock().await;
         let mut tries = 0;
         loop {
             match journal.append_until_written(Event::Committed(Box::new(committed.clone()))).await {
-                Ok(_) => break,
+                Ok(_) => return Ok(()),
                 Err(error @ Error::Uncertain { .. }) => {
                     warn!(%error, "looking whether the commit is in the journal");
                     tries += 1;
                     journal.refresh().await?;
                     if journal.state().snapshots.get(&committed.run).is_some_and(|found| found.committed.root == committed.root) {
-                        break;
+                        return Ok(());
                     }
                     if tries >= TRIES {
                         return Err(error);
@@ -94,16 +94,20 @@ impl Lease {
                 Err(error) => return Err(error),
             }
         }
-        open(&mut journal).await
     }
 
-    /// Gives the open run up, because what it builds on is gone, and opens another one.
-    pub async fn reopen(&self, reason: &str) -> Result<OpenRun> {
+    /// Opens the next run, with the newest snapshot as its base.
+    pub async fn open_next(&self) -> Result<OpenRun> {
+        open(&mut *self.journal.lock().await).await
+    }
+
+    /// Gives the open run up.
+    pub async fn close_run(&self, reason: &str) -> Result<()> {
         let mut journal = self.journal.lock().await;
         if let Some(run) = journal.state().open_run {
             journal.append_until_written(Event::RunClosed { run: run.run, reason: reason.to_owned() }).await?;
         }
-        open(&mut journal).await
+        Ok(())
     }
 
     /// Whether the snapshot that the open run builds on was deleted in the meantime.

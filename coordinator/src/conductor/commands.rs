@@ -9,10 +9,11 @@ use maxbrod_proto::manifest;
 use maxbrod_proto::operator::{self, SnapshotProgress};
 use tracing::{debug, info, warn};
 
-use super::{Conductor, Input};
+use super::{Conductor, Input, NextRun};
 use crate::base::Base;
 use crate::commit::CommitError;
 use crate::harvest::Harvest;
+use crate::lease::Lease;
 use crate::registry::Agent;
 use crate::sequencer::{Command, Event, Gap, Outcome, Progress};
 use crate::wire;
@@ -91,10 +92,8 @@ impl Conductor {
         let nodes = self.instruments.registry().agents().map(node).collect();
         tokio::spawn(async move {
             let result = async {
-                let done = committer.commit(harvest, &base, nodes).await?;
-                // Reading back what was written is the first proof that it can be read.
-                let next = Base::load(lease.cluster(), lease.base().await.as_ref()).await?;
-                Ok::<_, CommitError>((done, next))
+                let result = committer.commit(harvest, &base, nodes).await?;
+                Ok::<_, CommitError>((result, next_run(&lease).await))
             };
             let result = result.await;
             // The conductor waits for it, even when it is about to end.
@@ -105,12 +104,11 @@ impl Conductor {
     pub(super) fn reopen(&mut self) {
         let (lease, echo) = (Arc::clone(&self.instruments.lease), self.echo.clone());
         tokio::spawn(async move {
-            let result = async {
-                let run = lease.reopen("the snapshot that it was built on was deleted").await?;
-                let base = Base::load(lease.cluster(), lease.base().await.as_ref()).await?;
-                Ok((run.run, base))
+            let closed = lease.close_run("the snapshot that it was built on was deleted").await;
+            let result = match closed {
+                Ok(()) => next_run(&lease).await,
+                Err(error) => Err(error),
             };
-            let result = result.await;
             let _ = echo.send(Input::Reopened(Box::new(result))).await;
         });
     }
@@ -135,6 +133,13 @@ impl Conductor {
         let stage = if outcome.result.is_ok() { "done" } else { "failed" };
         self.tell(SnapshotProgress { stage: stage.to_owned(), outcome: Some(outcome_message(outcome)), ..SnapshotProgress::default() });
     }
+}
+
+/// Opens the next run. Reading its base back is the first proof that what was written can be read.
+async fn next_run(lease: &Lease) -> NextRun {
+    let run = lease.open_next().await?;
+    let base = Base::load(lease.cluster(), lease.base().await.as_ref()).await?;
+    Ok((run.run, base))
 }
 
 fn progress_message(progress: &Progress, outcome: Option<operator::SnapshotOutcome>) -> SnapshotProgress {

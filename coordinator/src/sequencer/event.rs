@@ -106,12 +106,12 @@ pub enum Event {
     },
     /// An operator wants the running snapshot to end.
     Cancel,
-    /// The commit is in the journal, and so is the next run.
+    /// The commit is in the journal.
     Committed {
         /// The snapshot.
         result: CommitResult,
-        /// The run that is open now.
-        next: OpenRun,
+        /// The run that is open now; `None`: none could be opened, and the coordinator is about to end.
+        next: Option<OpenRun>,
     },
     /// The open run was given up, and another one is open.
     RunClosed {

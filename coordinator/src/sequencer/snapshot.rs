@@ -355,11 +355,14 @@ impl Sequencer {
         })));
     }
 
-    pub(super) fn on_committed(&mut self, result: CommitResult, next: OpenRun, now: Moment, out: &mut Vec<Command>) {
+    pub(super) fn on_committed(&mut self, result: CommitResult, next: Option<OpenRun>, now: Moment, out: &mut Vec<Command>) {
         let run = self.run().unwrap_or(0);
-        out.push(Command::EndRun { run, open_run: next.run, committed: true });
-        self.assignments.open(next);
-        self.look(now, out);
+        let open_run = next.as_ref().map_or(0, |next| next.run);
+        out.push(Command::EndRun { run, open_run, committed: true });
+        if let Some(next) = next {
+            self.assignments.open(next);
+            self.look(now, out);
+        }
         if let Some(snapshot) = self.snapshot.take() {
             out.push(Command::Finished(snapshot.outcome(run, now, Ok(result))));
         }

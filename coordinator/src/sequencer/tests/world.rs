@@ -275,7 +275,7 @@ impl World {
                     logical_bytes: 0,
                     partitions: 0,
                 };
-                let next = OpenRun { run: run + 1, base: Arc::default() };
+                let next = Some(OpenRun { run: run + 1, base: Arc::default() });
                 self.events.push_back(match &self.commit_failure {
                     Some(failure) => Event::CommitFailed(failure.clone()),
                     None => Event::Committed { result, next },
