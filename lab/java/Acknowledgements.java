@@ -38,7 +38,7 @@ final class Acknowledgements implements AutoCloseable {
     }
 
     private static String describe(ProducerRecord<byte[], byte[]> record, RecordMetadata where) {
-        return where.topic() + "\t" + where.partition() + "\t" + where.offset() + "\t" + where.timestamp()
+        return where.topic() + "\t" + where.partition() + "\t" + where.offset() + "\t" + record.timestamp()
                 + "\t" + Hash.key(record.key()) + "\t" + Hash.record(record.key(), record.value(), record.headers());
     }
 

@@ -201,7 +201,7 @@ final class Workers {
                 TopicPartition partition = new TopicPartition(input.topic(), input.partition());
                 positions.put(partition, new OffsetAndMetadata(input.offset() + 1));
                 ProducerRecord<byte[], byte[]> output =
-                        new ProducerRecord<>(spec.get("to").asText(), input.key(), input.value());
+                        Records.now(spec.get("to").asText(), null, input.key(), input.value());
                 output.headers().add(SOURCE, (partition + "@" + input.offset()).getBytes(StandardCharsets.UTF_8));
                 outputs.add(output);
             }
@@ -283,7 +283,7 @@ final class Workers {
             int key = random.nextInt(spec.get("keys").asInt());
             byte[] value = random.nextInt(100) < spec.get("tombstone_percent").asInt() ? null : Records.value(load, random);
             byte[] name = ("key-" + key).getBytes(StandardCharsets.UTF_8);
-            return new ProducerRecord<>(topic, key % partitions, name, value);
+            return Records.now(topic, key % partitions, name, value);
         }
     }
 
@@ -362,11 +362,15 @@ final class Workers {
 
     /** Records of all kinds: with and without key, value, headers; compressible in part. */
     private static final class Records {
+        /** A record with its time: what a broker answers to a repeated request is the time of the batch's last record. */
+        static ProducerRecord<byte[], byte[]> now(String topic, Integer partition, byte[] key, byte[] value) {
+            return new ProducerRecord<>(topic, partition, System.currentTimeMillis(), key, value);
+        }
+
         static ProducerRecord<byte[], byte[]> any(Load load, Random random, String topic, int partitions) {
             byte[] key = random.nextInt(4) == 0 ? null : ("key-" + random.nextInt(10_000)).getBytes(StandardCharsets.UTF_8);
             byte[] value = random.nextInt(50) == 0 ? null : value(load, random);
-            ProducerRecord<byte[], byte[]> record =
-                    new ProducerRecord<>(topic, random.nextInt(partitions), key, value);
+            ProducerRecord<byte[], byte[]> record = now(topic, random.nextInt(partitions), key, value);
             for (int header = random.nextInt(8) - 4; header > 0; header--) {
                 byte[] content = random.nextInt(4) == 0 ? null : ("content-" + random.nextInt()).getBytes(StandardCharsets.UTF_8);
                 record.headers().add("header-" + header, content);

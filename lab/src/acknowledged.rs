@@ -25,7 +25,7 @@ pub struct Acknowledgement {
     pub partition: TopicPartition,
     /// Its offset.
     pub offset: i64,
-    /// Its timestamp as the broker reported it.
+    /// The timestamp that the producer gave it.
     pub timestamp: i64,
     /// Hash of the key, if it has one; as in [`Record::key`](crate::Record::key).
     pub key: Option<u64>,

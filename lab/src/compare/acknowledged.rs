@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Options, Problem};
 use crate::acknowledged::{Acknowledged, Acknowledgement, Outcome};
-use crate::dump::{Dump, PartitionDump, Record};
+use crate::dump::{Dump, PartitionDump, Record, TimestampType};
 
 /// What was acknowledged before `began_ms` (milliseconds since the epoch) and is missing, altered or invisible in `restored`,
 /// and what was aborted (whenever that was) and is visible.
@@ -38,7 +38,7 @@ pub fn missing_acknowledged(
         }
         match partition.records.get(&known.offset) {
             Some(record) if record.hash != known.hash => problems.push(problem(known, "another record is there")),
-            Some(record) if record.timestamp != known.timestamp => {
+            Some(record) if record.timestamp_type == TimestampType::Create && record.timestamp != known.timestamp => {
                 problems.push(problem(known, "its timestamp differs"));
             }
             Some(record) if !record.visible => problems.push(problem(known, "consumers do not get it")),
