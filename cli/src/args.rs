@@ -178,6 +178,9 @@ pub struct PlanOptions {
     /// Let retention delete restored data as soon as the brokers start.
     #[arg(long)]
     pub no_hold_retention: bool,
+    /// Restore partitions empty that the snapshot should hold and does not.
+    #[arg(long)]
+    pub accept_gaps: bool,
 }
 
 #[derive(Args, Debug)]
@@ -214,6 +217,12 @@ pub struct RestoreApply {
     /// Let retention delete restored data as soon as the brokers start.
     #[arg(long, conflicts_with = "plan")]
     pub no_hold_retention: bool,
+    /// Restore a snapshot that does not hold everything; what is missing comes back empty.
+    #[arg(long, conflicts_with = "plan")]
+    pub accept_gaps: bool,
+    /// Restore partitions empty that the snapshot should hold and does not.
+    #[arg(long, conflicts_with = "plan")]
+    pub accept_gaps: bool,
     /// Give the files to this user (USER or USER:GROUP, by number).
     #[arg(long, value_name = "UID[:GID]")]
     pub owner: Option<String>,

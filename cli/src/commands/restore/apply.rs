@@ -29,9 +29,12 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
         None => {
             let journal = repository::open_journal(global).await?;
             let choices = PlanOptions {
-                nodes: vec![node],
+                // Every host plans for the whole cluster: a node alone would be a cluster of one.
+                nodes: Vec::new(),
                 maps: maps(&options.maps)?,
                 hold_retention: !options.no_hold_retention,
+                accept_gaps: options.accept_gaps,
+                accept_gaps: options.accept_gaps,
             };
             let plan =
                 maxbrod_restore::plan(&journal, options.snapshot.as_deref().unwrap_or("latest"), &choices).await?;
@@ -61,6 +64,7 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
         "kept_partitions": applied.kept,
         "written_bytes": applied.bytes,
         "state": "applied",
+        "warnings": applied.warnings,
     });
     output.print(&document, || text(node, &plan, &applied))?;
     Ok(ExitCode::SUCCESS)
@@ -79,6 +83,9 @@ fn text(node: NodeId, plan: &Plan, applied: &Applied) -> String {
         bytes(applied.bytes),
         applied.kept,
     );
+    for warning in &applied.warnings {
+        text.push_str(&format!("note: {warning}\n"));
+    }
     if !others.is_empty() {
         text.push_str(&format!(
             "start no node before these say the same: {}\n",
@@ -91,9 +98,8 @@ fn text(node: NodeId, plan: &Plan, applied: &Applied) -> String {
 /// Notes the restore in the journal, so that a later one raises its leader epochs above this one's. Credentials that can only
 /// read are no reason to fail: then the operator is told.
 async fn note(journal: &mut Journal, plan: &Plan, node: NodeId) {
-    let Ok(snapshot) = plan.snapshot.parse() else { return };
     let event = Event::Restored {
-        snapshot,
+        snapshot: plan.snapshot.clone(),
         highest_leader_epoch: plan.leader_epoch,
         plan: plan.hash(),
         note: format!("node {node}"),
