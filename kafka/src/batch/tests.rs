@@ -54,6 +54,7 @@ fn old_magics_are_carried_as_they_are() {
         (items[0].header, items[0].base_offset(), items[0].next_offset()),
         (None, Offset(77), Offset(78))
     );
+    assert_eq!((items[0].last_offset(), items[0].max_timestamp()), (Offset(77), 0));
     assert_eq!(items[1].position, 34);
 }
 
@@ -66,6 +67,90 @@ fn sequences_wrap_behind_the_largest() {
         .record(0, None, None)
         .build();
     assert_eq!(BatchHeader::parse(&bytes).unwrap().last_sequence(), 0);
+}
+
+#[test]
+fn a_caller_knows_how_many_bytes_a_batch_needs_from_its_first_twelve() {
+    let bytes = batch(7, 3);
+    assert_eq!(batch_length(&bytes[..11], 0), None);
+    assert_eq!(batch_length(&bytes[..12], 0), Some(Ok(bytes.len() as u64)));
+    let error = |length: i32| {
+        let mut prefix = bytes[..12].to_vec();
+        prefix[8..].copy_from_slice(&length.to_be_bytes());
+        batch_length(&prefix, 5).unwrap().unwrap_err().to_string()
+    };
+    assert_eq!(error(-1), "the batch at byte 5 is damaged: its length field says -1");
+    assert_eq!(batch_length(&[0; 12], 5).unwrap().unwrap_err().code(), "batch-padding");
+}
+
+#[test]
+fn what_no_batch_can_be_is_damaged() {
+    let reason = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = batch(7, 3);
+        change(&mut bytes);
+        let crc = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        Batches::new(&bytes, 0).next().unwrap().unwrap_err().to_string()
+    };
+    assert_eq!(
+        reason(|bytes| bytes[16] = 3),
+        "the batch at byte 0 is damaged: its magic is 3"
+    );
+    assert_eq!(
+        reason(|bytes| bytes[0] = 0x80),
+        "the batch at byte 0 is damaged: its offsets are negative"
+    );
+    assert_eq!(
+        reason(|bytes| bytes[23] = 0xff),
+        "the batch at byte 0 is damaged: its offsets are negative"
+    );
+    let short = reason(|bytes| bytes[8..12].copy_from_slice(&20i32.to_be_bytes()));
+    assert_eq!(short, "the batch at byte 0 is damaged: it is shorter than a header");
+}
+
+#[test]
+fn nothing_is_read_behind_damage() {
+    let mut bytes = batch(0, 1);
+    let length = bytes.len();
+    bytes.extend(batch(1, 1));
+    bytes[length + 30] ^= 1;
+    bytes.extend(batch(2, 1));
+    let items: Vec<bool> = Batches::new(&bytes, 0).map(|item| item.is_ok()).collect();
+    assert_eq!(items, [true, false]);
+}
+
+#[test]
+fn attributes_say_what_a_batch_is() {
+    let bits = Attributes(0b111_1010);
+    assert_eq!(
+        (bits.compression(), bits.timestamp_type()),
+        (Compression::Snappy, TimestampType::LogAppendTime)
+    );
+    assert!(bits.is_transactional() && bits.is_control() && bits.has_delete_horizon());
+    for codec in [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+        Compression::Unknown(6),
+    ] {
+        assert_eq!(bits.with_compression(codec).compression(), codec);
+        assert_eq!(bits.with_compression(codec).0 & !7, bits.0 & !7);
+    }
+}
+
+#[test]
+fn a_delete_horizon_stands_where_the_base_timestamp_does() {
+    let header = |attributes| {
+        let bytes = BatchBuilder::new(Offset(0), LeaderEpoch(0))
+            .attributes(attributes)
+            .base_timestamp(77)
+            .build();
+        BatchHeader::parse(&bytes).unwrap()
+    };
+    assert_eq!(header(Attributes(1 << 6)).delete_horizon(), Some(77));
+    assert_eq!(header(Attributes::PLAIN).delete_horizon(), None);
 }
 
 proptest! {
