@@ -217,9 +217,6 @@ pub struct RestoreApply {
     /// Let retention delete restored data as soon as the brokers start.
     #[arg(long, conflicts_with = "plan")]
     pub no_hold_retention: bool,
-    /// Restore a snapshot that does not hold everything; what is missing comes back empty.
-    #[arg(long, conflicts_with = "plan")]
-    pub accept_gaps: bool,
     /// Restore partitions empty that the snapshot should hold and does not.
     #[arg(long, conflicts_with = "plan")]
     pub accept_gaps: bool,

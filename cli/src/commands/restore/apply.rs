@@ -34,7 +34,6 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
                 maps: maps(&options.maps)?,
                 hold_retention: !options.no_hold_retention,
                 accept_gaps: options.accept_gaps,
-                accept_gaps: options.accept_gaps,
             };
             let plan =
                 maxbrod_restore::plan(&journal, options.snapshot.as_deref().unwrap_or("latest"), &choices).await?;

@@ -18,7 +18,6 @@ pub async fn run(options: RestorePlan, global: &Global, output: Output) -> Resul
         maps: maps(&options.options.maps)?,
         hold_retention: !options.options.no_hold_retention,
         accept_gaps: options.options.accept_gaps,
-        accept_gaps: options.options.accept_gaps,
     };
     let plan = maxbrod_restore::plan(&journal, &options.snapshot, &choices).await?;
     if let Some(path) = &options.out {
