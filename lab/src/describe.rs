@@ -6,6 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dump::Dump;
+use crate::partition::TopicPartition;
+
 /// A cluster as its Admin client sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterDescription {
@@ -81,6 +84,38 @@ impl ClusterDescription {
         let mut differences = Vec::new();
         collect("", &self.identity(), &after.identity(), &mut differences);
         differences
+    }
+
+    /// How committed offsets of groups differ; they are the same when nothing was consumed since the snapshot.
+    pub fn group_differences(&self, after: &Self) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        collect(
+            "groups",
+            &serde_json::json!(self.groups),
+            &serde_json::json!(after.groups),
+            &mut differences,
+        );
+        differences
+    }
+
+    /// Committed offsets that point past the end of what `dump` found in their partition: those groups would start over or
+    /// skip what is written next.
+    pub fn offsets_beyond_data(&self, dump: &Dump) -> Vec<String> {
+        let mut beyond = Vec::new();
+        for (group, offsets) in &self.groups {
+            for (partition, &offset) in offsets {
+                let end = partition
+                    .parse()
+                    .ok()
+                    .and_then(|name: TopicPartition| Some(dump.partitions.get(&name)?.end));
+                if end.is_none_or(|end| offset > end) {
+                    beyond.push(format!(
+                        "group {group}: {partition} committed at {offset}, ends at {end:?}"
+                    ));
+                }
+            }
+        }
+        beyond
     }
 
     /// Partitions without a leader or with a replica out of sync.

@@ -70,7 +70,9 @@ fn a_killed_cluster_comes_back_with_every_acknowledged_record_and_passes_every_c
     cluster.kill();
     cluster.start_and_wait(PATIENCE).unwrap();
     told("killed and started");
-    assert_eq!(described.identity_differences(&client.describe().unwrap()), []);
+    let described_again = client.describe().unwrap();
+    assert_eq!(described.identity_differences(&described_again), []);
+    assert_eq!(described.group_differences(&described_again), []);
     let after = client.dump(&work.path().join("after"), None).unwrap();
     let cuts: Cuts = before
         .partitions
@@ -81,6 +83,7 @@ fn a_killed_cluster_comes_back_with_every_acknowledged_record_and_passes_every_c
     told(&report.to_string());
     assert!(report.is_clean(), "{report}");
     assert!(report.identical > 5_000, "{report}");
+    assert_eq!(described_again.offsets_beyond_data(&after), Vec::<String>::new());
 
     let smoke = client.smoke(&["bank".to_owned(), "empty".to_owned()], 3).unwrap();
     assert_eq!(

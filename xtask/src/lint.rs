@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             run_program(workspace::cargo().args(clippy))
         }),
         ("documentation", || {
-            let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+            let doc = ["doc", "--workspace", "--no-deps", "--quiet"];
             run_program(workspace::cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))
         }),
         ("dependencies", deny::check),

@@ -1,4 +1,5 @@
 use super::{ClusterDescription, PartitionDescription, TopicDescription};
+use crate::{Dump, PartitionDump, TopicPartition};
 
 fn cluster() -> ClusterDescription {
     let partition = PartitionDescription {
@@ -50,4 +51,35 @@ fn a_changed_an_added_and_a_lost_config_are_named_by_path() {
             "topics/bank/configs/retention.bytes: null became \"-1\"",
         ]
     );
+}
+
+#[test]
+fn a_group_offset_past_the_end_of_its_partition_is_found() {
+    let mut described = cluster();
+    described
+        .groups
+        .insert("readers".into(), [("bank-0".into(), 7), ("gone-1".into(), 1)].into());
+    let of_length = |end| {
+        let partition = PartitionDump {
+            end,
+            ..PartitionDump::default()
+        };
+        Dump {
+            partitions: [(TopicPartition::new("bank", 0), partition)].into(),
+        }
+    };
+    assert_eq!(
+        described.offsets_beyond_data(&of_length(6)),
+        [
+            "group readers: bank-0 committed at 7, ends at Some(6)",
+            "group readers: gone-1 committed at 1, ends at None",
+        ]
+    );
+    assert_eq!(described.offsets_beyond_data(&of_length(7)).len(), 1);
+    let found: Vec<_> = cluster()
+        .group_differences(&described)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(found, ["groups/readers: null became {\"bank-0\":7,\"gone-1\":1}"]);
 }
