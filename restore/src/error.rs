@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use maxbrod_repository::Hash;
 use thiserror::Error;
 
 /// A result with this crate's [`enum@Error`].
@@ -28,7 +29,9 @@ pub enum Error {
     #[error(transparent)]
     Repository(#[from] maxbrod_repository::Error),
     /// The snapshot has no metadata image.
-    #[error("planning the restore of {snapshot}: it holds no KRaft metadata; take a snapshot with the controllers' agents running")]
+    #[error(
+        "planning the restore of {snapshot}: it holds no KRaft metadata; take a snapshot with the controllers' agents running"
+    )]
     NoMetadata {
         /// The snapshot.
         snapshot: String,
@@ -57,10 +60,63 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A plan that this build or this repository cannot carry out.
+    /// Nodes that don't make a quorum: what is restored could not elect a controller.
+    #[error(
+        "planning for the nodes asked for: of the quorum's voters {voters} only {restored} would be restored, which is no \
+         majority; add nodes"
+    )]
+    NoQuorum {
+        /// The voters.
+        voters: String,
+        /// Those of them that the plan restores.
+        restored: String,
+    },
+    /// Partitions that the metadata names and the snapshot does not hold.
+    #[error(
+        "planning the restore of {snapshot}: it does not hold {count} partitions that its metadata names ({partitions}); \
+         choose another snapshot, or accept that they are restored empty (--accept-gaps)"
+    )]
+    Gaps {
+        /// The snapshot.
+        snapshot: String,
+        /// How many.
+        count: usize,
+        /// The first of them.
+        partitions: String,
+    },
+    /// Partitions none of whose replicas would be restored.
+    #[error(
+        "planning for the nodes asked for: {count} partitions have no replica on them ({partitions}) and would have no \
+         leader; add the nodes {nodes}"
+    )]
+    NoReplica {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        partitions: String,
+        /// Nodes that hold them.
+        nodes: String,
+    },
+    /// Leader epochs, or producer ids, that cannot be raised any more.
+    #[error("raising {what} above {highest}: there are no higher ones")]
+    Exhausted {
+        /// What.
+        what: &'static str,
+        /// The highest that was used.
+        highest: i64,
+    },
+    /// A text that is no plan, or one of another version.
     #[error("reading the plan: {reason}")]
     Plan {
         /// What is wrong.
+        reason: String,
+    },
+    /// A plan that is for something else.
+    #[error("applying the plan {plan}: {reason}")]
+    Foreign {
+        /// The plan's name.
+        plan: Hash,
+        /// What it is for, and what is here.
         reason: String,
     },
     /// Something is in the way.
@@ -72,7 +128,10 @@ pub enum Error {
         reason: String,
     },
     /// The file system is too small.
-    #[error("restoring into {path}: {needed} bytes are needed and {free} are free; make room, or map the directory elsewhere")]
+    #[error(
+        "restoring into {path}: {needed} bytes are needed and {free} are free; make room, or map the directory elsewhere \
+         (--map)"
+    )]
     NoSpace {
         /// The directory.
         path: PathBuf,
@@ -81,8 +140,29 @@ pub enum Error {
         /// Bytes free.
         free: u64,
     },
+    /// A chunk that cannot be read.
+    #[error(
+        "restoring {partition}: its offsets {from} to {to} in the pack {pack}: {source}; bring the pack back from a copy of \
+         the repository and apply again, or restore another snapshot (`maxbrod snapshot verify --level full` tells what \
+         else is affected)"
+    )]
+    Chunk {
+        /// The partition.
+        partition: String,
+        /// The chunk's first offset.
+        from: i64,
+        /// Its last one.
+        to: i64,
+        /// The pack that it lies in.
+        pack: String,
+        /// What is wrong.
+        source: Box<maxbrod_repository::Error>,
+    },
     /// Chunks that don't add up to the partition that the manifest describes.
-    #[error("restoring {partition}: {reason}; `maxbrod snapshot verify --level full` tells what else is affected, restore another snapshot")]
+    #[error(
+        "restoring {partition}: {reason}; `maxbrod snapshot verify --level full` tells what else is affected, restore \
+         another snapshot"
+    )]
     Partition {
         /// The partition.
         partition: String,
@@ -113,9 +193,15 @@ impl Error {
             Self::Metadata { .. } => "metadata-unusable",
             Self::UnknownNode { .. } => "unknown-node",
             Self::Map { .. } => "directory-map",
+            Self::NoQuorum { .. } => "no-quorum",
+            Self::Gaps { .. } => "snapshot-gaps",
+            Self::NoReplica { .. } => "no-replica",
+            Self::Exhausted { .. } => "epochs-exhausted",
             Self::Plan { .. } => "plan-unusable",
+            Self::Foreign { .. } => "plan-foreign",
             Self::Occupied { .. } => "directory-occupied",
             Self::NoSpace { .. } => "no-space",
+            Self::Chunk { source, .. } => source.code(),
             Self::Partition { .. } => "partition-damaged",
             Self::Io { .. } => "io",
             Self::Worker(_) => "worker",
@@ -125,16 +211,21 @@ impl Error {
     /// Who has to act.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Repository(error) => match error.kind() {
-                maxbrod_repository::ErrorKind::Usage => Kind::Usage,
-                maxbrod_repository::ErrorKind::Missing => Kind::Incomplete,
-                maxbrod_repository::ErrorKind::Integrity => Kind::Integrity,
-                maxbrod_repository::ErrorKind::Failed => Kind::Failed,
-            },
-            Self::NoMetadata { .. } => Kind::Incomplete,
-            Self::UnknownNode { .. } | Self::Map { .. } | Self::Plan { .. } => Kind::Usage,
+            Self::Repository(error) => kind_of(error),
+            Self::Chunk { source, .. } => kind_of(source),
+            Self::NoMetadata { .. } | Self::Gaps { .. } => Kind::Incomplete,
+            Self::UnknownNode { .. }
+            | Self::Map { .. }
+            | Self::NoQuorum { .. }
+            | Self::NoReplica { .. }
+            | Self::Plan { .. } => Kind::Usage,
             Self::Metadata { .. } | Self::Partition { .. } => Kind::Integrity,
-            Self::Occupied { .. } | Self::NoSpace { .. } | Self::Io { .. } | Self::Worker(_) => Kind::Failed,
+            Self::Exhausted { .. }
+            | Self::Foreign { .. }
+            | Self::Occupied { .. }
+            | Self::NoSpace { .. }
+            | Self::Io { .. }
+            | Self::Worker(_) => Kind::Failed,
         }
     }
 
@@ -142,5 +233,14 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+fn kind_of(error: &maxbrod_repository::Error) -> Kind {
+    match error.kind() {
+        maxbrod_repository::ErrorKind::Usage => Kind::Usage,
+        maxbrod_repository::ErrorKind::Missing => Kind::Incomplete,
+        maxbrod_repository::ErrorKind::Integrity => Kind::Integrity,
+        maxbrod_repository::ErrorKind::Failed => Kind::Failed,
     }
 }

@@ -1,6 +1,6 @@
 //! The KRaft image as a restored cluster starts with it (K§4.4, K§10).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use maxbrod_kafka::metadata::record::PartitionRecord;
 use maxbrod_kafka::metadata::{ConfigResource, MetadataImage, Position, TopicConfig};
@@ -11,15 +11,11 @@ use crate::plan::HeldConfig;
 #[cfg(test)]
 mod tests;
 
-/// No leader: the controller elects one as soon as a member of the ISR is there.
-const NO_LEADER: NodeId = NodeId(-1);
-
 /// What the image is rewritten by.
 #[derive(Clone, Debug)]
 pub(crate) struct Rewrite<'a> {
-    /// The partitions that the snapshot holds. All others are dropped: a leader without the data would make its followers
-    /// forget theirs.
-    pub(crate) held: &'a BTreeSet<(TopicId, PartitionId)>,
+    /// Partitions to be dropped.
+    pub(crate) left_out: &'a [(TopicId, PartitionId)],
     /// The brokers that are restored, with their directories. Only they are in sync.
     pub(crate) brokers: &'a BTreeMap<NodeId, Vec<DirectoryId>>,
     /// Every partition's leader epoch.
@@ -36,17 +32,13 @@ pub(crate) struct Rewrite<'a> {
 ///
 /// The same image and the same choices give the same image on every host.
 pub(crate) fn rewrite(image: &mut MetadataImage, choices: &Rewrite<'_>) -> Vec<HeldConfig> {
-    let gone: Vec<(TopicId, PartitionId)> = image
-        .topics()
-        .flat_map(|topic| topic.partitions().map(|partition| (topic.id(), partition.partition_id)))
-        .filter(|key| !choices.held.contains(key))
-        .collect();
-    for (topic, partition) in gone {
-        image.remove_partition(topic, partition);
+    for (topic, partition) in choices.left_out {
+        image.remove_partition(*topic, *partition);
     }
     image.retain_topics(|topic| topic.partitions().len() > 0);
     for broker in image.brokers_mut() {
-        // A registration that is unfenced would be defended against its own broker for a session's length.
+        // The epoch stays: the clean-shutdown markers carry it. A registration that is not fenced would be defended against its
+        // own broker for a session's length.
         broker.set_fenced(true);
         broker.set_in_controlled_shutdown(false);
     }
@@ -55,24 +47,52 @@ pub(crate) fn rewrite(image: &mut MetadataImage, choices: &Rewrite<'_>) -> Vec<H
     }
     image.raise_next_producer_id(choices.next_producer_id);
     image.set_position(choices.end);
-    if choices.hold_retention { hold_retention(image) } else { Vec::new() }
+    if choices.hold_retention {
+        hold_retention(image)
+    } else {
+        Vec::new()
+    }
 }
 
+/// All replicas of a partition hold the same prefix, so each restored one is in sync (K§4.4).
+///
+/// As brokers register, the controller takes each out of the ISR (with ELR: into it) and makes the partition leaderless; the
+/// last to register, or the first of the ELR to come up, is elected: a clean election in both cases. So any leader would do here.
+/// It is one of the ISR rather than none because with ELR the controller notes the last leader when the ISR becomes empty, and
+/// elects it where nobody else is eligible: a partition with one replica whose broker crashes in its first start has no other
+/// way back (`PartitionChangeBuilder.maybeUpdateLastKnownLeader`).
 fn rewrite_partition(partition: &mut PartitionRecord, choices: &Rewrite<'_>) {
     let replicas: Vec<(NodeId, DirectoryId)> = partition
         .replicas
         .iter()
         .map(|node| (*node, directory(partition, *node, choices.brokers)))
         .collect();
-    partition.isr = replicas.iter().map(|(node, _)| *node).filter(|node| choices.brokers.contains_key(node)).collect();
-    // A reassignment under way is not taken up again: all its replicas stay, old and new.
-    partition.set_replicas(replicas);
+    partition.isr = partition
+        .replicas
+        .iter()
+        .copied()
+        .filter(|node| choices.brokers.contains_key(node))
+        .collect();
+    let former = partition
+        .current_leader()
+        .filter(|leader| partition.isr.contains(leader));
+    partition.leader = former.or(partition.isr.first().copied()).unwrap_or(NO_LEADER);
+    // A reassignment under way is not taken up again. All its replicas stay, old and new: they are written alike, and whoever
+    // asked for it asks again.
+    if partition.directories.is_empty() {
+        // Before metadata.version 3.7-IV2 there are none, and there must not be any.
+        partition.adding_replicas.clear();
+        partition.removing_replicas.clear();
+    } else {
+        partition.set_replicas(replicas);
+    }
     partition.set_elr(Vec::new(), Vec::new());
-    partition.leader = NO_LEADER;
     partition.leader_recovery_state = 0;
     partition.leader_epoch = choices.leader_epoch.max(partition.leader_epoch);
     partition.partition_epoch = partition.partition_epoch.saturating_add(1);
 }
+
+const NO_LEADER: NodeId = NodeId(-1);
 
 /// The directory that a replica is restored into: its own, or the node's first one when the metadata does not name one that
 /// the node has (a move between directories under way, a directory that was offline).
@@ -103,8 +123,15 @@ fn hold_retention(image: &mut MetadataImage) -> Vec<HeldConfig> {
         let resource = ConfigResource::topic(topic.as_str());
         for key in ["retention.ms", "retention.bytes"] {
             let former = image.config(&resource, key).map(str::to_owned);
+            if former.as_deref() == Some("-1") {
+                continue;
+            }
             image.set_config(resource.clone(), key, "-1");
-            held.push(HeldConfig { topic: topic.clone(), key: key.to_owned(), former });
+            held.push(HeldConfig {
+                topic: topic.clone(),
+                key: key.to_owned(),
+                former,
+            });
         }
     }
     held

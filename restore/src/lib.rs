@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod disk;
 mod error;
 mod image;
 mod log_dir;
@@ -16,9 +17,10 @@ mod partition_writer;
 mod plan;
 mod planning;
 mod progress_file;
+mod source;
 
 pub use apply::{Applied, Apply, Owner, Progress, apply};
 pub use error::{Error, Kind, Result};
 pub use options::{PathMap, PlanOptions};
-pub use plan::{CheckpointPlan, HeldConfig, LogDirPlan, NodePlan, Plan};
+pub use plan::{CheckpointPlan, HeldConfig, LogDirPlan, NodePlan, Plan, RestoreKind};
 pub use planning::plan;

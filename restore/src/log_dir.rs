@@ -1,105 +1,95 @@
 //! The files of a log dir beside its partitions (K§1.1, K§4.2).
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use maxbrod_kafka::{
-    BrokerEpoch, ClusterId, LeaderEpochEntry, MetaProperties, NodeId, Offset, OffsetEntry, PartitionId, TopicId,
-    write_clean_shutdown, write_leader_epochs, write_offset_checkpoint, write_partition_metadata,
+    BrokerEpoch, ClusterId, DirectoryId, LogDirEntry, MetaProperties, NodeId, Offset, OffsetEntry, TopicId,
+    write_clean_shutdown, write_offset_checkpoint, write_partition_metadata,
 };
 
+use crate::disk::{Disk, write_whole};
 use crate::error::{Error, Result};
-use crate::plan::{CheckpointPlan, LogDirPlan};
+use crate::progress_file::FinishedPartition;
+
+#[cfg(test)]
+mod tests;
 
 /// The file without which no node starts: written last.
 pub(crate) const META_PROPERTIES: &str = "meta.properties";
+/// The directory of the metadata.
+pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata-0";
+const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
+const HIGH_WATERMARK: &str = "replication-offset-checkpoint";
+const LOG_START: &str = "log-start-offset-checkpoint";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
-/// A partition that a log dir now holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Restored {
-    pub(crate) topic: String,
-    pub(crate) partition: PartitionId,
-    pub(crate) log_start: Offset,
-    pub(crate) first_base: Offset,
-    pub(crate) end: Offset,
+/// The files that are written into a log dir before `meta.properties`.
+pub(crate) const FILES: [&str; 4] = [RECOVERY_POINT, HIGH_WATERMARK, LOG_START, CLEAN_SHUTDOWN];
+
+/// Writes the offset checkpoints and the clean-shutdown marker. There is no `cleaner-offset-checkpoint`: without one the whole
+/// log is dirty, which costs a cleaning and can never be wrong.
+pub(crate) fn write_broker_files<'a>(
+    disk: &dyn Disk,
+    directory: &Path,
+    partitions: impl Iterator<Item = &'a FinishedPartition> + Clone,
+    epoch: Option<BrokerEpoch>,
+) -> Result<()> {
+    // Everything is synced before the marker, and every replica holds everything: recovery point and high watermark are the end.
+    let ends: Vec<_> = partitions.clone().filter_map(|done| entry(done, done.end)).collect();
+    // Elsewhere Kafka takes the first segment's base.
+    let starts: Vec<_> = partitions
+        .filter(|done| done.log_start > done.first_base)
+        .filter_map(|done| entry(done, done.log_start))
+        .collect();
+    write(disk, directory, RECOVERY_POINT, &write_offset_checkpoint(&ends))?;
+    write(disk, directory, HIGH_WATERMARK, &write_offset_checkpoint(&ends))?;
+    write(disk, directory, LOG_START, &write_offset_checkpoint(&starts))?;
+    // The registration's own epoch makes its end a clean one to the controller: its replicas stay electable. A broker that is not
+    // registered is clean by the epoch that stands for "unknown" (K§4.4).
+    let marker = write_clean_shutdown(epoch.unwrap_or(BrokerEpoch(-2)));
+    write(disk, directory, CLEAN_SHUTDOWN, &marker)
 }
 
-/// Writes the offset checkpoints and the clean-shutdown marker.
-pub(crate) fn write_broker_files(directory: &Path, partitions: &[Restored], epoch: Option<BrokerEpoch>) -> Result<()> {
-    let entries = |offset: &dyn Fn(&Restored) -> Option<Offset>| -> Vec<OffsetEntry> {
-        partitions
-            .iter()
-            .filter_map(|restored| {
-                Some(OffsetEntry {
-                    topic: restored.topic.clone(),
-                    partition: restored.partition,
-                    offset: offset(restored)?,
-                })
-            })
-            .collect()
+fn entry(done: &FinishedPartition, offset: i64) -> Option<OffsetEntry> {
+    let LogDirEntry::Partition(name) = LogDirEntry::of(&done.partition) else {
+        return None;
     };
-    let ends = write_offset_checkpoint(&entries(&|restored| Some(restored.end)));
-    // Everything is synced before the marker, and every replica holds everything: recovery point and high watermark are the end.
-    write(directory, "recovery-point-offset-checkpoint", &ends)?;
-    write(directory, "replication-offset-checkpoint", &ends)?;
-    let starts = entries(&|restored| (restored.log_start > restored.first_base).then_some(restored.log_start));
-    write(directory, "log-start-offset-checkpoint", &write_offset_checkpoint(&starts))?;
-    // The registration's own epoch makes its end a clean one to the controller: its replicas stay electable (K§4.4).
-    match epoch {
-        Some(epoch) => write(directory, ".kafka_cleanshutdown", &write_clean_shutdown(epoch)),
-        None => Ok(()),
-    }
+    Some(OffsetEntry {
+        topic: name.topic,
+        partition: name.partition,
+        offset: Offset(offset),
+    })
 }
 
 /// Writes `__cluster_metadata-0` with the one checkpoint: no log, no `quorum-state` (K§4.6).
-pub(crate) fn write_cluster_metadata(directory: &Path, plan: &CheckpointPlan, checkpoint: &[u8]) -> Result<()> {
-    let directory = directory.join("__cluster_metadata-0");
-    match fs::create_dir(&directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::io("making", &directory)(error)),
-        _ => {}
-    }
-    write(&directory, "partition.metadata", &write_partition_metadata(TopicId::METADATA))?;
-    let no_epochs: [LeaderEpochEntry; 0] = [];
-    write(&directory, "leader-epoch-checkpoint", &write_leader_epochs(&no_epochs))?;
-    write_bytes(&directory, &plan.name, checkpoint)?;
-    sync_directory(&directory)
+pub(crate) fn write_cluster_metadata(disk: &dyn Disk, directory: &Path, name: &str, checkpoint: &[u8]) -> Result<()> {
+    let directory = directory.join(CLUSTER_METADATA);
+    disk.create_dir_all(&directory)
+        .map_err(Error::io("making", &directory))?;
+    let metadata = write_partition_metadata(TopicId::METADATA);
+    write(disk, &directory, "partition.metadata", &metadata)?;
+    let path = directory.join(name);
+    write_whole(disk, &path, checkpoint).map_err(Error::io("writing", &path))
 }
 
 /// Makes the directory startable.
-pub(crate) fn write_meta_properties(directory: &Path, plan: &LogDirPlan, cluster: &str, node: i32) -> Result<()> {
+pub(crate) fn write_meta_properties(
+    disk: &dyn Disk,
+    directory: &Path,
+    cluster: &str,
+    node: NodeId,
+    id: Option<DirectoryId>,
+) -> Result<()> {
     let meta = MetaProperties {
         cluster_id: ClusterId(cluster.to_owned()),
-        node_id: NodeId(node),
-        directory_id: Some(plan.id()?),
+        node_id: node,
+        directory_id: id,
     };
-    write(directory, META_PROPERTIES, &meta.render())?;
-    sync_directory(directory)
+    write(disk, directory, META_PROPERTIES, &meta.render())?;
+    disk.sync_dir(directory).map_err(Error::io("syncing", directory))
 }
 
-/// Brings everything that was written to this file system onto its disk.
-pub(crate) fn sync_file_system(directory: &Path) -> Result<()> {
-    let file = File::open(directory).map_err(Error::io("opening", directory))?;
-    nix::unistd::syncfs(file.as_fd()).map_err(|errno| Error::io("syncing", directory)(errno.into()))
-}
-
-fn sync_directory(directory: &Path) -> Result<()> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(Error::io("syncing", directory))
-}
-
-fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
-    write_bytes(directory, name, text.as_bytes())
-}
-
-/// Writes a file whole or not at all.
-fn write_bytes(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (path, temporary) = (directory.join(name), directory.join(format!("{name}.tmp")));
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)
-    };
-    write().map_err(Error::io("writing", &path))
+fn write(disk: &dyn Disk, directory: &Path, name: &str, text: &str) -> Result<()> {
+    let path = directory.join(name);
+    write_whole(disk, &path, text.as_bytes()).map_err(Error::io("writing", &path))
 }

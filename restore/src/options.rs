@@ -8,7 +8,7 @@ use maxbrod_kafka::NodeId;
 use crate::error::Error;
 
 /// The choices that a plan is made by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanOptions {
     /// Only these nodes; empty: all.
     pub nodes: Vec<NodeId>,
@@ -16,6 +16,20 @@ pub struct PlanOptions {
     pub maps: Vec<PathMap>,
     /// Whether retention must not delete restored data until the operator lifts that.
     pub hold_retention: bool,
+    /// Whether partitions that the snapshot does not hold are restored empty; otherwise such a snapshot is refused.
+    pub accept_gaps: bool,
+}
+
+impl Default for PlanOptions {
+    /// Everything, where it was, retention held back.
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            maps: Vec::new(),
+            hold_retention: true,
+            accept_gaps: false,
+        }
+    }
 }
 
 /// Puts a node's directory elsewhere: `N:OLD=NEW`.
@@ -33,7 +47,10 @@ impl FromStr for PathMap {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let error = |reason: &str| Error::Map { map: text.to_owned(), reason: reason.to_owned() };
+        let error = |reason: &str| Error::Map {
+            map: text.to_owned(),
+            reason: reason.to_owned(),
+        };
         let form = "it looks like 1:/old/dir=/new/dir";
         let (node, paths) = text.split_once(':').ok_or_else(|| error(form))?;
         let (old, new) = paths.split_once('=').ok_or_else(|| error(form))?;

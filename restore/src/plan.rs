@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use maxbrod_kafka::metadata::Position;
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, ProducerId};
-use maxbrod_repository::{Hash, RootRef};
+use maxbrod_repository::{Consistency, Hash, RootRef, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -17,16 +19,22 @@ pub(crate) const VERSION: u32 = 1;
 pub struct Plan {
     /// Of this format: 1.
     pub version: u32,
+    /// What the restored cluster is to the one that was backed up.
+    pub kind: RestoreKind,
     /// The repository.
     pub repository_id: String,
     /// The cluster; the restored one keeps its id.
     pub cluster_id: String,
     /// The snapshot.
-    pub snapshot: String,
+    pub snapshot: SnapshotId,
+    /// The moment that it is of.
+    pub cut: Timestamp,
+    /// How far it is one moment of the whole cluster.
+    pub consistency: Consistency,
     /// Its manifest's root.
     pub root: RootRef,
-    /// Every partition's leader epoch: above the highest in any snapshot of this cluster and any restore, plus 1,000, so that
-    /// no (offset, epoch) is ever used twice.
+    /// Every partition's leader epoch, and the metadata's: above the highest in any snapshot of this cluster and any restore,
+    /// plus 1,000, so that no (offset, epoch) is ever used twice.
     pub leader_epoch: i32,
     /// The first producer id that the restored cluster hands out.
     pub next_producer_id: i64,
@@ -38,8 +46,21 @@ pub struct Plan {
     pub nodes: Vec<NodePlan>,
     /// Topic configs that are set to hold retention back, with what they were.
     pub held: Vec<HeldConfig>,
+    /// Partitions that are restored empty, because the snapshot does not hold them and that was accepted.
+    pub empty: Vec<String>,
+    /// Partitions in the metadata that began after the moment of the snapshot; they are not restored.
+    pub left_out: Vec<String>,
     /// What the operator should know.
     pub warnings: Vec<String>,
+}
+
+/// What a restored cluster is to the one that was backed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RestoreKind {
+    /// It takes its place: same id, same nodes.
+    SameCluster,
 }
 
 /// The KRaft checkpoint that every controller gets.
@@ -52,6 +73,10 @@ pub struct CheckpointPlan {
     pub end_offset: i64,
     /// The epoch in it.
     pub epoch: i32,
+    /// 0: the voters are those of `controller.quorum.voters`; 1: the checkpoint names them.
+    pub kraft_version: u32,
+    /// The voters, as far as known.
+    pub voters: Vec<i32>,
     /// BLAKE3 of its bytes.
     pub blake3: Hash,
 }
@@ -66,7 +91,7 @@ pub struct NodePlan {
     pub roles: Vec<String>,
     /// The epoch of its restored registration, for `.kafka_cleanshutdown`. Absent: it is no registered broker.
     pub broker_epoch: Option<i64>,
-    /// Where `__cluster_metadata-0` goes, for a controller.
+    /// Where `__cluster_metadata-0` goes, for a controller; one of its directories.
     pub metadata_log_dir: PathBuf,
     /// Its directories.
     pub log_dirs: Vec<LogDirPlan>,
@@ -80,12 +105,14 @@ pub struct LogDirPlan {
     pub original: PathBuf,
     /// Where it is restored to.
     pub path: PathBuf,
-    /// Its id, as `meta.properties` and the metadata say.
-    pub directory_id: String,
+    /// Its id, as `meta.properties` and the metadata say. Absent: not known, and the node gives itself one.
+    pub directory_id: Option<String>,
     /// How many partitions go there.
     pub partitions: u64,
     /// Bytes of their logs.
     pub log_bytes: u64,
+    /// Bytes that must be free: logs, indexes, small files.
+    pub space_bytes: u64,
 }
 
 /// A topic config that holds retention back.
@@ -103,12 +130,21 @@ pub struct HeldConfig {
 impl Plan {
     /// Reads a plan.
     pub fn from_json(text: &str) -> Result<Self> {
-        let plan: Self = serde_json::from_str(text).map_err(|error| Error::Plan { reason: format!("{error}") })?;
-        if plan.version != VERSION {
-            let reason = format!("it has version {}, this maxbrod carries out version {VERSION}; make a new plan", plan.version);
+        /// What plans of every version have: enough to refuse the rest.
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let unreadable = |error: serde_json::Error| Error::Plan {
+            reason: format!("it is none that `maxbrod restore plan --out` wrote: {error}"),
+        };
+        let Head { version } = serde_json::from_str(text).map_err(unreadable)?;
+        if version != VERSION {
+            let reason =
+                format!("it has version {version}, this maxbrod carries out version {VERSION}; make a new plan");
             return Err(Error::Plan { reason });
         }
-        Ok(plan)
+        serde_json::from_str(text).map_err(unreadable)
     }
 
     /// Writes the plan.
@@ -126,7 +162,10 @@ impl Plan {
     pub fn node(&self, node: NodeId) -> Result<&NodePlan> {
         self.nodes.iter().find(|plan| plan.node_id == node.0).ok_or_else(|| {
             let known: Vec<String> = self.nodes.iter().map(|plan| plan.node_id.to_string()).collect();
-            Error::UnknownNode { node: node.0, known: known.join(", ") }
+            Error::UnknownNode {
+                node: node.0,
+                known: known.join(", "),
+            }
         })
     }
 
@@ -134,24 +173,26 @@ impl Plan {
     pub fn lift_commands(&self) -> Vec<String> {
         let mut topics: Vec<&str> = self.held.iter().map(|held| held.topic.as_str()).collect();
         topics.dedup();
-        topics
-            .into_iter()
-            .map(|topic| {
-                let of_topic = || self.held.iter().filter(|held| held.topic == topic);
-                let add: Vec<String> =
-                    of_topic().filter_map(|held| Some(format!("{}={}", held.key, held.former.as_ref()?))).collect();
-                let delete: Vec<&str> =
-                    of_topic().filter(|held| held.former.is_none()).map(|held| held.key.as_str()).collect();
-                let mut command = format!("kafka-configs.sh --bootstrap-server HOST:PORT --alter --topic {topic}");
-                if !add.is_empty() {
-                    command.push_str(&format!(" --add-config {}", add.join(",")));
-                }
-                if !delete.is_empty() {
-                    command.push_str(&format!(" --delete-config {}", delete.join(",")));
-                }
-                command
-            })
-            .collect()
+        topics.into_iter().map(|topic| self.lift_command(topic)).collect()
+    }
+
+    fn lift_command(&self, topic: &str) -> String {
+        let of_topic = || self.held.iter().filter(|held| held.topic == topic);
+        let add: Vec<String> = of_topic()
+            .filter_map(|held| Some(format!("{}={}", held.key, held.former.as_ref()?)))
+            .collect();
+        let delete: Vec<&str> = of_topic()
+            .filter(|held| held.former.is_none())
+            .map(|held| held.key.as_str())
+            .collect();
+        let mut command = format!("kafka-configs.sh --bootstrap-server HOST:PORT --alter --topic {topic}");
+        if !add.is_empty() {
+            command.push_str(&format!(" --add-config {}", add.join(",")));
+        }
+        if !delete.is_empty() {
+            command.push_str(&format!(" --delete-config {}", delete.join(",")));
+        }
+        command
     }
 
     pub(crate) fn raised_leader_epoch(&self) -> LeaderEpoch {
@@ -176,13 +217,21 @@ impl NodePlan {
 }
 
 impl LogDirPlan {
-    pub(crate) fn id(&self) -> Result<DirectoryId> {
-        self.directory_id.parse().map_err(|error| Error::Plan { reason: format!("directory {}: {error}", self.path.display()) })
+    pub(crate) fn id(&self) -> Result<Option<DirectoryId>> {
+        let parse = |text: &String| {
+            text.parse().map_err(|error| Error::Plan {
+                reason: format!("directory {}: {error}", self.path.display()),
+            })
+        };
+        self.directory_id.as_ref().map(parse).transpose()
     }
 }
 
 impl CheckpointPlan {
-    pub(crate) fn end(&self) -> maxbrod_kafka::metadata::Position {
-        maxbrod_kafka::metadata::Position { end_offset: Offset(self.end_offset), epoch: LeaderEpoch(self.epoch) }
+    pub(crate) fn end(&self) -> Position {
+        Position {
+            end_offset: Offset(self.end_offset),
+            epoch: LeaderEpoch(self.epoch),
+        }
     }
 }

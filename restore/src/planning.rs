@@ -1,225 +1,277 @@
-//! From a snapshot to a plan.
+//! From a snapshot to a plan. Pure but for [`plan`] itself, which reads the snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+mod controllers;
+mod nodes;
 
-use maxbrod_kafka::metadata::{Checkpoint, MetadataImage, Position, encode_checkpoint};
-use maxbrod_kafka::{DirectoryId, NodeId, PartitionId, ProducerId, TopicId, Uuid};
-use maxbrod_proto::manifest::{Node, Root};
-use maxbrod_repository::{ChunkReader, Hash, Journal, RootRef, Tree};
+use std::collections::BTreeMap;
+
+use maxbrod_kafka::metadata::{MetadataImage, Quorum, encode_checkpoint};
+use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId};
+use maxbrod_repository::{Committed, Hash, Journal, RepositoryId, Tree};
 
 use crate::error::{Error, Result};
 use crate::image::{Rewrite, directory, rewrite};
 use crate::options::PlanOptions;
-use crate::plan::{CheckpointPlan, HeldConfig, LogDirPlan, NodePlan, Plan, VERSION};
+use crate::plan::{CheckpointPlan, HeldConfig, Plan, RestoreKind, VERSION};
+use crate::source::{Fate, PartitionKey, Size, Source};
 
 #[cfg(test)]
 mod tests;
 
-/// How far leader epochs are raised above the highest that was ever used.
+/// How far leader epochs are raised above the highest that was ever used: further than a cluster elects between its last snapshot
+/// and its end.
 const EPOCH_MARGIN: i32 = 1_000;
 
-/// How far the next producer id is raised. The image is newer than every record in the snapshot, and a block of producer ids is
-/// in the image before the first of them is handed out: the image's own next id is above all ids in the data. One block more
-/// keeps restored brokers apart from what the lost cluster handed out after the snapshot's last phase began.
-const PRODUCER_ID_MARGIN: i64 = 1_000_000;
+/// Producer ids for each leader epoch.
+///
+/// The image is newer than every record in the snapshot, and a block of ids is in the image before the first of them is handed
+/// out: the image's next id is above all ids in the data. But the lost cluster went on handing out ids, to producers that may
+/// still be alive; a restored cluster that hands out one of them again takes one producer's batches for the other's duplicates.
+/// How many is not known, so each restore gets a range of its own: the leader epoch that it starts at, times this.
+const PRODUCER_IDS_PER_EPOCH: i64 = 1_000_000_000;
 
-/// What a snapshot's manifest tells about one partition's size.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    log_bytes: u64,
-}
-
-/// A snapshot's metadata, as it was, and everything that its rewriting depends on.
-pub(crate) struct Source {
-    pub(crate) checkpoint: Checkpoint,
-    /// The brokers that were backed up, with their directories. The others' replicas are not in sync after the restore.
-    pub(crate) brokers: BTreeMap<NodeId, Vec<DirectoryId>>,
-    held: BTreeMap<(TopicId, PartitionId), Held>,
-}
+/// How many names an error tells.
+const NAMED: usize = 5;
 
 /// Plans the restore of a snapshot by its id, or `latest`.
 pub async fn plan(journal: &Journal, snapshot: &str, options: &PlanOptions) -> Result<Plan> {
     let committed = &journal.snapshot(snapshot)?.committed;
     let tree = Tree::open(journal.cluster(), &committed.root).await?;
     let source = Source::read(&tree).await?;
-    let highest = journal.state().highest_leader_epoch.max(committed.highest_leader_epoch);
-    decide(tree.root(), committed.root, highest, source, options)
+    let sizes = source.sizes(&tree).await?;
+    let known = Known {
+        repository: journal.cluster().repository().id(),
+        cluster: journal.cluster().id().0.clone(),
+        committed,
+        highest_leader_epoch: LeaderEpoch(journal.state().highest_leader_epoch),
+        sizes,
+    };
+    decide(&known, &source, options)
 }
 
-impl Source {
-    /// Reads the metadata and what is held of each partition.
-    pub(crate) async fn read(tree: &Tree) -> Result<Self> {
-        let snapshot = &tree.root().snapshot_id;
-        let image = tree.metadata()?.ok_or_else(|| Error::NoMetadata { snapshot: snapshot.clone() })?;
-        let reader = ChunkReader::new(tree.cluster());
-        let mut bytes = Vec::with_capacity(usize::try_from(image.length).unwrap_or_default());
-        for chunk in &image.chunks {
-            bytes.extend_from_slice(&reader.read(chunk).await?);
-        }
-        let position = Position { end_offset: image.offset, epoch: image.epoch };
-        let checkpoint = Checkpoint::decode(position, &bytes)
-            .map_err(|error| Error::Metadata { snapshot: snapshot.clone(), reason: error.to_string() })?;
-        let mut held = BTreeMap::new();
-        let mut topics = tree.topics();
-        while let Some(topic) = topics.next().await? {
-            for slot in &topic.partitions {
-                let partition = tree.partition(slot).await?;
-                held.insert((topic.id, slot.partition), Held { log_bytes: partition.logical_bytes() });
-            }
-        }
-        let brokers = checkpoint
-            .image
-            .brokers()
-            .filter(|broker| tree.root().nodes.iter().any(|node| node.node_id == broker.broker_id.0))
-            .map(|broker| (broker.broker_id, broker.log_dirs.clone()))
-            .collect();
-        Ok(Self { checkpoint, brokers, held })
-    }
+/// What a plan is made from, besides the snapshot's metadata.
+pub(crate) struct Known<'a> {
+    pub(crate) repository: RepositoryId,
+    pub(crate) cluster: String,
+    pub(crate) committed: &'a Committed,
+    /// Of any snapshot and any restore in the journal.
+    pub(crate) highest_leader_epoch: LeaderEpoch,
+    pub(crate) sizes: BTreeMap<PartitionKey, Size>,
 }
 
 /// Decides everything, given what the snapshot says.
-fn decide(root: &Root, reference: RootRef, highest: i32, source: Source, options: &PlanOptions) -> Result<Plan> {
+pub(crate) fn decide(known: &Known<'_>, source: &Source, options: &PlanOptions) -> Result<Plan> {
     let image = &source.checkpoint.image;
-    let mut nodes = Vec::new();
-    for node in &root.nodes {
-        nodes.push(node_plan(node, image, options)?);
+    let nodes = nodes::nodes(source, options)?;
+    let voters = controllers::voters(source);
+    controllers::check(&voters, &nodes)?;
+    let contents = Contents::of(source);
+    if !contents.gaps.is_empty() && !options.accept_gaps {
+        return Err(Error::Gaps {
+            snapshot: source.snapshot.clone(),
+            count: contents.gaps.len(),
+            partitions: first(&contents.gaps),
+        });
     }
-    check_nodes(&nodes, options)?;
-    let next_producer_id = image.next_producer_id().unwrap_or(ProducerId(0)).0.saturating_add(PRODUCER_ID_MARGIN);
+    let epoch = raised_epoch(known, image)?;
     let mut plan = Plan {
         version: VERSION,
-        repository_id: root.repository_id.clone(),
-        cluster_id: root.cluster_id.clone(),
-        snapshot: root.snapshot_id.clone(),
-        root: reference,
-        leader_epoch: highest.max(0).saturating_add(EPOCH_MARGIN),
-        next_producer_id,
+        kind: RestoreKind::SameCluster,
+        repository_id: known.repository.to_string(),
+        cluster_id: known.cluster.clone(),
+        snapshot: known.committed.snapshot.clone(),
+        cut: known.committed.cut,
+        consistency: known.committed.consistency,
+        root: known.committed.root,
+        leader_epoch: epoch,
+        next_producer_id: raised_producer_id(epoch, image)?,
         hold_retention: options.hold_retention,
         checkpoint: CheckpointPlan {
             name: String::new(),
             end_offset: image.position().end_offset.0,
-            epoch: image.position().epoch.0.saturating_add(1),
+            // Two plans from one snapshot must not give two files of one name: voters that hold different ones would never
+            // notice. And what the restored quorum writes must not look like what the lost one wrote at the same offset.
+            epoch,
+            kraft_version: match source.checkpoint.quorum {
+                Quorum::Static => 0,
+                Quorum::Dynamic(_) => 1,
+            },
+            voters: voters.iter().map(|node| node.0).collect(),
             blake3: Hash::of(&[]),
         },
         nodes,
         held: Vec::new(),
-        warnings: warnings(root),
+        empty: contents.gaps.clone(),
+        left_out: contents.later.iter().map(|(_, name)| name.clone()).collect(),
+        warnings: Vec::new(),
     };
-    let (rewritten, held) = rewritten_checkpoint(&source, &plan)?;
-    plan.held = held;
     plan.checkpoint.name = plan.checkpoint.end().checkpoint_name();
-    plan.checkpoint.blake3 = Hash::of(&rewritten);
-    place_partitions(&source, &mut plan)?;
-    if !options.nodes.is_empty() {
-        plan.nodes.retain(|node| options.nodes.contains(&NodeId(node.node_id)));
-    }
+    nodes::place(known, source, &contents, &mut plan)?;
+    let (bytes, held) = rewritten_checkpoint(source, &plan)?;
+    plan.checkpoint.blake3 = Hash::of(&bytes);
+    plan.held = held;
+    plan.warnings = warnings(source, &plan);
     Ok(plan)
 }
 
 /// The bytes of the checkpoint that every controller gets, and the configs that hold retention back.
 pub(crate) fn rewritten_checkpoint(source: &Source, plan: &Plan) -> Result<(bytes::Bytes, Vec<HeldConfig>)> {
     let mut image = source.checkpoint.image.clone();
-    let held: BTreeSet<(TopicId, PartitionId)> = source.held.keys().copied().collect();
+    let left_out: Vec<PartitionKey> = Contents::of(source).later.into_iter().map(|(key, _)| key).collect();
     let choices = Rewrite {
-        held: &held,
-        brokers: &source.brokers,
+        left_out: &left_out,
+        brokers: &brokers(plan)?,
         leader_epoch: plan.raised_leader_epoch(),
         next_producer_id: plan.raised_producer_id(),
         hold_retention: plan.hold_retention,
         end: plan.checkpoint.end(),
     };
-    let configs = rewrite(&mut image, &choices);
-    let bytes = encode_checkpoint(&image, &source.checkpoint.quorum, source.checkpoint.last_contained_log_timestamp)
-        .map_err(|error| Error::Metadata { snapshot: plan.snapshot.clone(), reason: error.to_string() })?;
-    Ok((bytes, configs))
+    let held = rewrite(&mut image, &choices);
+    let timestamp = source.checkpoint.last_contained_log_timestamp;
+    let bytes = encode_checkpoint(&image, &source.checkpoint.quorum, timestamp).map_err(|error| Error::Metadata {
+        snapshot: source.snapshot.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok((bytes, held))
 }
 
-fn node_plan(node: &Node, image: &MetadataImage, options: &PlanOptions) -> Result<NodePlan> {
-    let id = NodeId(node.node_id);
-    let place = |original: &str| {
-        let original = PathBuf::from(original);
-        let mapped = options.maps.iter().find(|map| map.node == id && map.old == original);
-        mapped.map_or(original, |map| map.new.clone())
-    };
-    let mut log_dirs = Vec::new();
-    for dir in &node.log_dirs {
-        let bytes: [u8; 16] = dir.directory_id.as_ref().try_into().map_err(|_| Error::Metadata {
-            snapshot: String::new(),
-            reason: format!("the directory id of {} on node {id} is malformed", dir.path),
-        })?;
-        log_dirs.push(LogDirPlan {
-            original: PathBuf::from(&dir.path),
-            path: place(&dir.path),
-            directory_id: DirectoryId(Uuid(bytes)).to_string(),
-            partitions: 0,
-            log_bytes: 0,
-        });
+/// The brokers that a plan restores, with the directories that partitions can be in.
+pub(crate) fn brokers(plan: &Plan) -> Result<BTreeMap<NodeId, Vec<DirectoryId>>> {
+    let mut brokers = BTreeMap::new();
+    for node in plan.nodes.iter().filter(|node| node.is_broker()) {
+        let mut directories = Vec::new();
+        for dir in &node.log_dirs {
+            directories.extend(dir.id()?);
+        }
+        brokers.insert(NodeId(node.node_id), directories);
     }
-    Ok(NodePlan {
-        node_id: node.node_id,
-        roles: node.roles.clone(),
-        broker_epoch: image.broker(id).map(|broker| broker.broker_epoch.0),
-        metadata_log_dir: place(&node.metadata_log_dir),
-        log_dirs,
+    Ok(brokers)
+}
+
+/// The partitions that the metadata names, by what becomes of them.
+pub(crate) struct Contents {
+    /// Those whose replicas are written.
+    pub(crate) restored: Vec<PartitionKey>,
+    gaps: Vec<String>,
+    later: Vec<(PartitionKey, String)>,
+}
+
+impl Contents {
+    pub(crate) fn of(source: &Source) -> Self {
+        let mut contents = Self {
+            restored: Vec::new(),
+            gaps: Vec::new(),
+            later: Vec::new(),
+        };
+        for topic in source.checkpoint.image.topics() {
+            for partition in topic.partitions() {
+                let key = (topic.id(), partition.partition_id);
+                let name = format!("{}-{}", topic.name(), partition.partition_id);
+                match source.fate(key, &name) {
+                    Fate::Restored => contents.restored.push(key),
+                    Fate::Gap => {
+                        contents.restored.push(key);
+                        contents.gaps.push(name);
+                    }
+                    Fate::Later => contents.later.push((key, name)),
+                }
+            }
+        }
+        contents
+    }
+}
+
+/// Where a partition's replica on a broker goes: the place of the directory in the broker's plan.
+pub(crate) fn place_of(
+    record: &maxbrod_kafka::metadata::record::PartitionRecord,
+    node: &crate::plan::NodePlan,
+    brokers: &BTreeMap<NodeId, Vec<DirectoryId>>,
+) -> Option<usize> {
+    let id = NodeId(node.node_id);
+    if !record.replicas.contains(&id) {
+        return None;
+    }
+    let directory = directory(record, id, brokers).to_string();
+    let place = node
+        .log_dirs
+        .iter()
+        .position(|dir| dir.directory_id.as_ref() == Some(&directory));
+    // A node without directory ids has one directory, or whichever comes first.
+    place.or((!node.log_dirs.is_empty()).then_some(0))
+}
+
+fn raised_epoch(known: &Known<'_>, image: &MetadataImage) -> Result<i32> {
+    let of_image = image.highest_leader_epoch().map_or(-1, |epoch| epoch.0);
+    let of_data = known.sizes.values().map(|size| size.leader_epoch).max().unwrap_or(-1);
+    let highest = [
+        known.highest_leader_epoch.0,
+        known.committed.highest_leader_epoch,
+        image.position().epoch.0,
+        of_image,
+        of_data,
+        0,
+    ]
+    .into_iter()
+    .fold(0, i32::max);
+    highest.checked_add(EPOCH_MARGIN).ok_or(Error::Exhausted {
+        what: "leader epochs",
+        highest: highest.into(),
     })
 }
 
-fn check_nodes(nodes: &[NodePlan], options: &PlanOptions) -> Result<()> {
-    let known = || nodes.iter().map(|node| node.node_id.to_string()).collect::<Vec<_>>().join(", ");
-    if let Some(node) = options.nodes.iter().find(|id| !nodes.iter().any(|node| node.node_id == id.0)) {
-        return Err(Error::UnknownNode { node: node.0, known: known() });
+fn raised_producer_id(epoch: i32, image: &MetadataImage) -> Result<i64> {
+    let next = image.next_producer_id().map_or(0, |id| id.0);
+    let own_range = i64::from(epoch).saturating_mul(PRODUCER_IDS_PER_EPOCH);
+    if next < own_range {
+        return Ok(own_range);
     }
-    for map in &options.maps {
-        let text = || format!("{}:{}={}", map.node, map.old.display(), map.new.display());
-        let Some(node) = nodes.iter().find(|node| node.node_id == map.node.0) else {
-            return Err(Error::UnknownNode { node: map.node.0, known: known() });
-        };
-        if !node.log_dirs.iter().any(|dir| dir.original == map.old) {
-            let dirs: Vec<String> = node.log_dirs.iter().map(|dir| dir.original.display().to_string()).collect();
-            let reason = format!("node {} has the directories {}", map.node, dirs.join(", "));
-            return Err(Error::Map { map: text(), reason });
-        }
-    }
-    for node in nodes {
-        let mut paths = BTreeSet::new();
-        if let Some(twice) = node.log_dirs.iter().find(|dir| !paths.insert(&dir.path)) {
-            let reason = format!("two directories of node {} would go there", node.node_id);
-            return Err(Error::Map { map: twice.path.display().to_string(), reason });
-        }
-    }
-    Ok(())
+    next.checked_add(PRODUCER_IDS_PER_EPOCH).ok_or(Error::Exhausted {
+        what: "producer ids",
+        highest: next,
+    })
 }
 
-/// Counts what goes into each directory.
-fn place_partitions(source: &Source, plan: &mut Plan) -> Result<()> {
-    let image = &source.checkpoint.image;
-    for ((topic, partition), held) in &source.held {
-        let record = image.partition(*topic, *partition).ok_or_else(|| Error::Metadata {
-            snapshot: plan.snapshot.clone(),
-            reason: format!("partition {partition} of topic {topic} is in the manifest and not in the metadata"),
-        })?;
-        for node in &record.replicas {
-            let directory = directory(record, *node, &source.brokers).to_string();
-            let Some(node) = plan.nodes.iter_mut().find(|plan| plan.node_id == node.0) else { continue };
-            let Some(dir) = node.log_dirs.iter_mut().find(|dir| dir.directory_id == directory) else {
-                let reason = format!("the metadata puts a replica into directory {directory} of node {}, which its agent did not report", node.node_id);
-                return Err(Error::Metadata { snapshot: plan.snapshot.clone(), reason });
-            };
-            dir.partitions += 1;
-            dir.log_bytes += held.log_bytes;
-        }
+fn first(names: &[String]) -> String {
+    let mut text = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(", …");
     }
-    Ok(())
+    text
 }
 
-fn warnings(root: &Root) -> Vec<String> {
-    let mut warnings: Vec<String> =
-        root.gaps.iter().map(|gap| format!("the snapshot does not hold {}: {}", gap.what, gap.why)).collect();
-    if root.consistency != "transactional" {
+fn warnings(source: &Source, plan: &Plan) -> Vec<String> {
+    let mut warnings: Vec<String> = source
+        .gaps
+        .iter()
+        .map(|gap| format!("the snapshot says of {}: {}", gap.what, gap.why))
+        .collect();
+    if plan.consistency != maxbrod_repository::Consistency::Transactional {
         warnings.push(format!(
             "the snapshot is {}: a transaction or a group offset may be torn between partitions",
-            root.consistency
+            plan.consistency
+        ));
+    }
+    if !plan.left_out.is_empty() {
+        warnings.push(format!(
+            "{} partitions began after the moment of the snapshot and are not restored: {}",
+            plan.left_out.len(),
+            first(&plan.left_out)
+        ));
+    }
+    if !plan.empty.is_empty() {
+        warnings.push(format!(
+            "{} partitions that the snapshot does not hold are restored empty: {}",
+            plan.empty.len(),
+            first(&plan.empty)
+        ));
+    }
+    warnings.extend(controllers::warning(plan));
+    warnings.extend(nodes::warnings(source, plan));
+    let not_understood: Vec<&str> = source.checkpoint.image.not_understood().collect();
+    if !not_understood.is_empty() {
+        warnings.push(format!(
+            "the metadata holds what this maxbrod does not know, and keeps as it is: {}",
+            not_understood.join(", ")
         ));
     }
     warnings.push(
