@@ -90,8 +90,15 @@ pub async fn check_store(store: &Store, environment: &Environment) -> Result<Sto
     }
     for name in names.iter().take(3) {
         let before = store.get(name).await?;
-        if let Answer::Won = put(store, name, Bytes::from_static(b"an overwrite")).await {
-            return Err(dishonest("a name that is taken could be created again".to_owned()));
+        match put(store, name, Bytes::from_static(b"an overwrite")).await {
+            Answer::Won => return Err(dishonest("a name that is taken could be created again".to_owned())),
+            Answer::Unclear(reason) => {
+                return Err(Error::Uncertain {
+                    object: name.clone(),
+                    reason,
+                });
+            }
+            Answer::Lost => {}
         }
         if store.get(name).await? != before {
             return Err(dishonest(

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::document;
 use crate::error::{Error, Result};
 use crate::id::RepositoryId;
 use crate::identity::Recipient;
@@ -115,9 +116,7 @@ impl Config {
     }
 
     pub(crate) fn encode(&self) -> Result<Bytes> {
-        serde_json::to_vec_pretty(self)
-            .map(Bytes::from)
-            .map_err(|source| Error::store("encoding", CONFIG, source))
+        document::encode(self, CONFIG)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
@@ -131,7 +130,8 @@ impl Config {
         }
         let damaged =
             |source: serde_json::Error| Error::damaged(CONFIG, format!("it is no repository config: {source}"));
-        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        let json = document::json(bytes, CONFIG)?;
+        let head: Head = serde_json::from_slice(json).map_err(damaged)?;
         if head.format != FORMAT {
             return Err(Error::damaged(
                 CONFIG,
@@ -156,7 +156,7 @@ impl Config {
                 features,
             });
         }
-        let config: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        let config: Self = serde_json::from_slice(json).map_err(damaged)?;
         if let Encryption::Age { id_key, recipients, .. } = &config.encryption {
             if id_key.purpose != KeyPurpose::Id {
                 return Err(Error::damaged(CONFIG, "its id key is of another purpose"));

@@ -7,6 +7,7 @@
 mod chunk_reader;
 mod conditional;
 mod config;
+mod document;
 mod environment;
 mod error;
 pub mod gc;

@@ -12,3 +12,10 @@ mod server;
 pub use fault::{Fault, Lie, Operation};
 pub use sample::SampleRandom;
 pub use server::S3TestServer;
+
+/// Changes the JSON text of an object (config, key, journal entry) and makes its hash right again: what a newer version
+/// or a forger might have written.
+pub fn rewrite(object: &mut Vec<u8>, change: impl FnOnce(String) -> String) {
+    let json = crate::document::json(object, "the object").unwrap_or_default();
+    *object = crate::document::frame(change(String::from_utf8_lossy(json).into_owned()).into_bytes()).to_vec();
+}

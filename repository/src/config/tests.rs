@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Config, Encryption, PlainKey};
+use crate::document;
 use crate::environment::SystemRandom;
 use crate::id::RepositoryId;
 
@@ -17,9 +18,9 @@ fn plain() -> Config {
 }
 
 fn changed(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut value: Value = serde_json::from_slice(&plain().encode().unwrap()).unwrap();
+    let mut value = serde_json::to_value(plain()).unwrap();
     change(&mut value);
-    serde_json::to_vec(&value).unwrap()
+    document::encode(&value, "config").unwrap().to_vec()
 }
 
 #[test]
@@ -62,11 +63,17 @@ fn something_else_is_no_config() {
 
 proptest! {
     #[test]
-    fn a_cut_or_scrambled_config_is_an_error_or_a_config(place in any::<prop::sample::Index>(), byte: u8) {
+    fn a_cut_or_changed_config_is_noticed(place in any::<prop::sample::Index>(), byte: u8) {
         let mut bytes = plain().encode().unwrap().to_vec();
         let at = place.index(bytes.len());
         prop_assert!(Config::decode(&bytes[..at]).is_err());
+        prop_assume!(bytes[at] != byte);
         bytes[at] = byte;
-        let _ = Config::decode(&bytes);
+        prop_assert_eq!(Config::decode(&bytes).unwrap_err().code(), "object-damaged");
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,60}") {
+        prop_assert!(Config::decode(&document::frame(text.into_bytes())).is_err());
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::state::JournalState;
+use crate::document;
 use crate::error::{Error, Result};
 use crate::id::{Hash, Nonce, RepositoryId};
 
@@ -41,9 +42,7 @@ pub fn genesis(repository: RepositoryId, cluster: &ClusterId) -> Hash {
 
 impl Entry {
     pub(crate) fn encode(&self, object: &str) -> Result<Bytes> {
-        serde_json::to_vec(self)
-            .map(Bytes::from)
-            .map_err(|source| Error::store("encoding", object, source))
+        document::encode(self, object)
     }
 
     /// An entry from its bytes. An event that this build does not know is an error that names who wrote it.
@@ -59,7 +58,8 @@ impl Entry {
             kind: String,
         }
         let damaged = |source: serde_json::Error| Error::damaged(object, format!("it is no journal entry: {source}"));
-        let Head { software, event } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let json = document::json(bytes, object)?;
+        let Head { software, event } = serde_json::from_slice(json).map_err(damaged)?;
         if !Event::KINDS.contains(&event.kind.as_str()) {
             return Err(Error::UnknownEvent {
                 object: object.to_owned(),
@@ -67,6 +67,6 @@ impl Entry {
                 software,
             });
         }
-        serde_json::from_slice(bytes).map_err(damaged)
+        serde_json::from_slice(json).map_err(damaged)
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{Committed, Configured, Consistency, Entry, Event, JournalState, RootRef, SnapshotTotals};
+use crate::document;
 use crate::id::{ContentId, Hash, Nonce};
 use crate::name::{PackName, RootName, SnapshotId};
 
@@ -309,7 +310,7 @@ fn an_event_of_a_newer_version_is_named_with_its_writer() {
     let mut value = serde_json::to_value(&entry).unwrap();
     value["event"] = serde_json::json!({"kind": "teleported", "where": "moon"});
     value["software"] = serde_json::json!("maxbrod 9.1.0");
-    let error = Entry::decode(&serde_json::to_vec(&value).unwrap(), "journal/7").unwrap_err();
+    let error = Entry::decode(&document::encode(&value, "journal/7").unwrap(), "journal/7").unwrap_err();
     assert_eq!(error.code(), "unknown-event");
     for part in ["journal/7", "teleported", "maxbrod 9.1.0"] {
         assert!(error.to_string().contains(part), "{error}");
@@ -334,21 +335,36 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_breaks_the_chain(place in any::<prop::sample::Index>(), byte: u8) {
-        let mut journal = Writer::new();
-        let first = journal.entry(1, epoch());
-        let mut bytes = first.encode("entry").unwrap().to_vec();
-        journal.state.apply(&first, Hash::of(&bytes)).unwrap();
-        let second = journal.entry(2, epoch());
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,60}") {
+        prop_assert!(Entry::decode(&document::frame(text.into_bytes()), "entry").is_err());
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed(place in any::<prop::sample::Index>(), byte: u8) {
+        let mut bytes = Writer::new().entry(1, epoch()).encode("entry").unwrap().to_vec();
         let at = place.index(bytes.len());
         prop_assume!(bytes[at] != byte);
         bytes[at] = byte;
-        // Whatever the changed entry says, the next one does not fit to it.
-        let mut state = JournalState::new(Hash([1; 32]));
-        if let Ok(entry) = Entry::decode(&bytes, "entry")
-            && state.apply(&entry, Hash::of(&bytes)).is_ok()
-        {
-            prop_assert!(state.apply(&second, Hash([0; 32])).is_err());
-        }
+        prop_assert_eq!(Entry::decode(&bytes, "entry").unwrap_err().code(), "object-damaged");
     }
+}
+
+#[test]
+fn an_entry_that_was_forged_breaks_the_chain() {
+    let mut journal = Writer::new();
+    let genuine = journal.entry(1, epoch());
+    journal
+        .state
+        .apply(&genuine, Hash::of(&genuine.encode("entry").unwrap()))
+        .unwrap();
+    let next = journal.entry(2, epoch());
+    let forged = Entry {
+        writer: "mallory".to_owned(),
+        ..genuine
+    };
+    let mut state = JournalState::new(Hash([1; 32]));
+    state
+        .apply(&forged, Hash::of(&forged.encode("entry").unwrap()))
+        .unwrap();
+    assert!(state.apply(&next, Hash([0; 32])).is_err());
 }

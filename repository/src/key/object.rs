@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::document;
 use crate::error::{Error, Result};
 use crate::id::KeyId;
 use crate::identity::Recipient;
@@ -53,9 +54,7 @@ impl KeyObject {
     }
 
     pub(crate) fn encode(&self) -> Result<Bytes> {
-        serde_json::to_vec_pretty(self)
-            .map(Bytes::from)
-            .map_err(|source| Error::store("encoding the key", self.key_id, source))
+        document::encode(self, "a key")
     }
 
     pub(crate) fn decode(bytes: &[u8], object: &str) -> Result<Self> {
@@ -64,7 +63,8 @@ impl KeyObject {
             version: u64,
         }
         let damaged = |source: serde_json::Error| Error::damaged(object, format!("it is no key object: {source}"));
-        let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+        let json = document::json(bytes, object)?;
+        let Versioned { version } = serde_json::from_slice(json).map_err(damaged)?;
         if version > VERSION {
             return Err(Error::NewerFormat {
                 object: object.to_owned(),
@@ -72,7 +72,7 @@ impl KeyObject {
                 supported: VERSION,
             });
         }
-        serde_json::from_slice(bytes).map_err(damaged)
+        serde_json::from_slice(json).map_err(damaged)
     }
 }
 

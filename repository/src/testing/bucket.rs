@@ -104,19 +104,19 @@ impl S3 for Bucket {
         if let Some(length) = self.truncation(Operation::Put, &input.key) {
             bytes.truncate(length);
         }
-        let mut state = self.lock();
-        if matches!(input.if_none_match, Some(ETagCondition::Any)) && state.objects.contains_key(&input.key) {
-            match state.lie {
-                None => return Err(s3_error!(PreconditionFailed, "the object exists")),
-                Some(Lie::TwoWinners) => return Ok(S3Response::new(PutObjectOutput::default())),
-                Some(Lie::Overwrite) => {}
-            }
-        }
         let stored = Stored::new(bytes);
         let output = PutObjectOutput {
             e_tag: Some(stored.etag()),
             ..PutObjectOutput::default()
         };
+        let mut state = self.lock();
+        if matches!(input.if_none_match, Some(ETagCondition::Any)) && state.objects.contains_key(&input.key) {
+            match state.lie {
+                None => return Err(s3_error!(PreconditionFailed, "the object exists")),
+                Some(Lie::TwoWinners) => return Ok(S3Response::new(output)),
+                Some(Lie::Overwrite) => {}
+            }
+        }
         state.objects.insert(input.key, stored);
         Ok(S3Response::new(output))
     }

@@ -1,6 +1,7 @@
 //! Who can read what.
 
 use maxbrod_kafka::PartitionId;
+use maxbrod_repository::testing::rewrite;
 use maxbrod_repository::{
     ChunkReader, ErrorKind, Identities, InitOptions, Journal, Level, Repository, Tree, verify_snapshot,
 };
@@ -123,10 +124,9 @@ async fn a_newer_repository_is_refused() {
     let backend = Backend::folder();
     plain(backend.store().await).await;
     backend.change("config", |bytes| {
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text
-            .replace("\"format_version\": 1", "\"format_version\": 2")
-            .into_bytes();
+        rewrite(bytes, |json| {
+            json.replace("\"format_version\":1", "\"format_version\":2")
+        });
     });
     let error = Repository::open(backend.store().await, Identities::none(), environment(1))
         .await

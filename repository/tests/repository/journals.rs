@@ -1,6 +1,7 @@
 //! Journals in stores.
 
 use maxbrod_kafka::ClusterId;
+use maxbrod_repository::testing::rewrite;
 use maxbrod_repository::{Appended, ErrorKind, Event, Hash, Identities, Journal, Repository, verify_journal};
 
 use crate::backend::{Backend, on_every_store};
@@ -127,10 +128,7 @@ async fn a_changed_entry_is_named(backend: Backend) {
     }
     // A change that leaves an entry well-formed: the next one does not follow it.
     let name = cluster.names().entry(2);
-    backend.change(&name, |bytes| {
-        let text = String::from_utf8(bytes.clone()).unwrap().replace("round 2", "round X");
-        *bytes = text.into_bytes();
-    });
+    backend.change(&name, |bytes| rewrite(bytes, |json| json.replace("round 2", "round X")));
     let error = Journal::load(&cluster).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(error.to_string().contains(&cluster.names().entry(3)), "{error}");
@@ -171,11 +169,10 @@ async fn an_event_of_a_newer_version_stops_the_reader() {
     journal.append_until_written(note("x")).await.unwrap();
     let entry = cluster.names().entry(0);
     backend.change(&entry, |bytes| {
-        let text = String::from_utf8(bytes.clone()).unwrap();
-        *bytes = text
-            .replace("\"restored\"", "\"teleported\"")
-            .replace("maxbrod 0", "maxbrod 9")
-            .into_bytes();
+        rewrite(bytes, |json| {
+            json.replace("\"restored\"", "\"teleported\"")
+                .replace("maxbrod 0", "maxbrod 9")
+        });
     });
     let error = Journal::load(&cluster).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), ("unknown-event", ErrorKind::Failed));

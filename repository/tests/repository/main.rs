@@ -1,5 +1,7 @@
 //! The repository on real stores: a folder, an S3 server in process, and an independent one (versitygw).
 
+#![allow(unreachable_pub)]
+
 mod backend;
 mod clusters;
 mod conformance;

@@ -55,12 +55,17 @@ async fn a_granted_upload_arrives_once(store: Store) {
         confirm(&store, name, length + 1).await.unwrap(),
         Confirmation::Different { length }
     );
-    assert_eq!(
-        uploader.upload(&grant, &spool.path).await.unwrap(),
-        UploadOutcome::AlreadyThere
+    // A store may answer before it has read the body, which breaks the connection: then it is asked.
+    let again = uploader.upload(&grant, &spool.path).await.unwrap();
+    assert!(
+        matches!(again, UploadOutcome::AlreadyThere | UploadOutcome::Unknown { .. }),
+        "{again:?}"
     );
+    assert_eq!(store.get(name).await.unwrap(), spool.bytes);
 
     // The grant is for one content, and only to create it.
+    let spool = self::spool(2000);
+    let length = spool.bytes.len() as u64;
     let name = "clusters/c/packs/1/1-1";
     let grant = granter.grant(name, length, &spool.sha256).await.unwrap();
     std::fs::write(&spool.path, vec![0; spool.bytes.len()]).unwrap();
@@ -96,12 +101,6 @@ async fn a_granted_upload_arrives_once(store: Store) {
 #[tokio::test]
 async fn a_granted_upload_arrives_once_on_s3() {
     a_granted_upload_arrives_once(Backend::server().await.store().await).await;
-}
-
-#[tokio::test]
-async fn a_granted_upload_arrives_once_on_s3_kept_alive() {
-    let backend = Backend::server().await;
-    a_granted_upload_arrives_once(backend.store().await).await;
 }
 
 #[tokio::test]
