@@ -8,12 +8,16 @@ mod chunker;
 mod config;
 mod directory;
 mod frame;
+mod link;
 mod log_dir;
 mod node;
+mod pack;
 mod partition;
 mod pin;
 mod replica;
+mod ship;
 mod space;
+mod state;
 mod throttle;
 
 pub use config::{ByteSize, Config, ConfigError, Kafka, Limits, MinFree, SizeError, Tls};

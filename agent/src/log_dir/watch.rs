@@ -11,8 +11,6 @@ use std::sync::{Mutex, PoisonError};
 
 use maxbrod_kafka::SegmentFile;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::Replica;
 use crate::partition::PartitionKey;
@@ -29,7 +27,7 @@ pub(crate) enum Change {
 /// Watches partitions' directories.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    fd: AsyncFd<OwnedFd>,
+    fd: OwnedFd,
     partitions: Mutex<Watched>,
 }
 
@@ -40,16 +38,16 @@ struct Watched {
 }
 
 impl Watch {
-    /// Watches nothing yet. Needs a Tokio runtime.
+    /// Watches nothing yet.
     pub(crate) fn new() -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        Ok(Self { fd: AsyncFd::register_with_interest(fd, Interest::READABLE)?, partitions: Mutex::default() })
+        Ok(Self { fd, partitions: Mutex::default() })
     }
 
     /// Watches a partition, too.
     pub(crate) fn add(&self, replica: &Replica) -> io::Result<()> {
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        let descriptor = inotify::add_watch(self.fd.get_ref(), replica.directory.proc_path(), flags)?;
+        let descriptor = inotify::add_watch(&self.fd, replica.directory.proc_path(), flags)?;
         let mut watched = self.watched();
         watched.by_descriptor.insert(descriptor, replica.key);
         watched.by_key.insert(replica.key, descriptor);
@@ -65,7 +63,7 @@ impl Watch {
             watched.by_key.remove(&key);
             watched.by_descriptor.remove(&descriptor);
             // The directory may be gone, and its watch with it.
-            let _ = inotify::remove_watch(self.fd.get_ref(), descriptor);
+            let _ = inotify::remove_watch(&self.fd, descriptor);
         }
     }
 
@@ -78,21 +76,10 @@ impl Watch {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next changes.
-    pub(crate) async fn changes(&self) -> io::Result<Vec<Change>> {
-        loop {
-            let mut ready = self.fd.readable().await?;
-            let changes = self.read()?;
-            ready.clear_ready();
-            if !changes.is_empty() {
-                return Ok(changes);
-            }
-        }
-    }
-
-    fn read(&self) -> io::Result<Vec<Change>> {
+    /// What happened since the last time. Does not wait: a closed segment that is read half a second later is as hot.
+    pub(crate) fn changes(&self) -> io::Result<Vec<Change>> {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
-        let mut reader = Reader::new(self.fd.get_ref(), &mut buffer);
+        let mut reader = Reader::new(&self.fd, &mut buffer);
         let mut changes = Vec::new();
         loop {
             let event = match reader.next() {
