@@ -121,7 +121,17 @@ impl Agents for AgentsService {
         let term = self.term(request.session)?;
         let sha256 = sha256(&request.sha256)?;
         let granted = term.instruments.grants.grant(request.run, request.length, sha256).await;
-        let (pack, grant) = granted.map_err(|error| of_error(&error))?;
+        let (pack, grant) = match granted {
+            Ok(granted) => granted,
+            Err(error) => {
+                let status = of_error(&error);
+                if matches!(error, maxbrod_repository::Error::Fenced { .. }) {
+                    // A conductor that has ended knows already.
+                    let _ = term.inputs.send(Input::SteppedDown(Box::new(error))).await;
+                }
+                return Err(status);
+            }
+        };
         term.instruments.metrics.count_grant();
         Ok(Response::new(GrantReply {
             pack: Some(pack_name(pack)),

@@ -18,7 +18,7 @@ const READERS: usize = 32;
 
 /// The base, or nothing where there is none.
 #[derive(Debug, Default)]
-pub struct Base {
+pub(crate) struct Base {
     tree: Option<Tree>,
     entries: BTreeMap<PartitionKey, Entry>,
     summaries: Arc<BTreeMap<PartitionKey, BaseSummary>>,
@@ -36,7 +36,7 @@ struct Entry {
 
 impl Base {
     /// Reads a snapshot's partitions, without their leaves.
-    pub async fn load(cluster: &Cluster, snapshot: Option<&Snapshot>) -> Result<Self> {
+    pub(crate) async fn load(cluster: &Cluster, snapshot: Option<&Snapshot>) -> Result<Self> {
         let Some(snapshot) = snapshot else { return Ok(Self::default()) };
         let tree = Tree::open(cluster, &snapshot.committed.root).await?;
         let mut slots = Vec::new();
@@ -63,17 +63,17 @@ impl Base {
     }
 
     /// What sequencing must know.
-    pub fn summaries(&self) -> Arc<BTreeMap<PartitionKey, BaseSummary>> {
+    pub(crate) fn summaries(&self) -> Arc<BTreeMap<PartitionKey, BaseSummary>> {
         Arc::clone(&self.summaries)
     }
 
     /// The tree, to share its nodes.
-    pub fn tree(&self) -> Option<&Tree> {
+    pub(crate) fn tree(&self) -> Option<&Tree> {
         self.tree.as_ref()
     }
 
     /// What an agent is told that the base holds of a partition; nothing when that is not a single record.
-    pub fn of_order(&self, order: &SourceOrder) -> Option<BasePartition> {
+    pub(crate) fn of_order(&self, order: &SourceOrder) -> Option<BasePartition> {
         let entry = self.entries.get(&order.key)?;
         let end = entry.end?;
         let match_by_id = entry.compacted || order.compacted;
@@ -81,7 +81,7 @@ impl Base {
     }
 
     /// A partition's node.
-    pub async fn partition(&self, key: &PartitionKey) -> Result<Option<Partition>> {
+    pub(crate) async fn partition(&self, key: &PartitionKey) -> Result<Option<Partition>> {
         match &self.tree {
             Some(tree) if self.entries.contains_key(key) => tree.find(key.topic_id, key.partition).await,
             _ => Ok(None),
@@ -89,7 +89,7 @@ impl Base {
     }
 
     /// All chunks of a partition.
-    pub async fn chunks(&self, partition: &Partition) -> Result<Vec<ChunkRef>> {
+    pub(crate) async fn chunks(&self, partition: &Partition) -> Result<Vec<ChunkRef>> {
         match &self.tree {
             Some(tree) => tree.all_chunks(partition).await,
             None => Ok(Vec::new()),

@@ -40,20 +40,20 @@ impl CacheError {
 
 /// An agent that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenAgent {
+pub(crate) struct SeenAgent {
     /// Its node.
-    pub node: i32,
+    pub(crate) node: i32,
     /// Its node's roles, `broker,controller`.
-    pub roles: String,
+    pub(crate) roles: String,
     /// Its software version.
-    pub version: String,
+    pub(crate) version: String,
     /// When it was last connected, in seconds since 1970.
-    pub last_seen: i64,
+    pub(crate) last_seen: i64,
 }
 
 /// The cache.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     path: PathBuf,
     connection: Mutex<Connection>,
 }
@@ -78,7 +78,7 @@ const SCHEMA: &str = "
 
 impl Cache {
     /// Opens the cache in a directory, which is made.
-    pub fn open(state_dir: &Path) -> Result<Self, CacheError> {
+    pub(crate) fn open(state_dir: &Path) -> Result<Self, CacheError> {
         std::fs::create_dir_all(state_dir)
             .map_err(|source| CacheError::Directory { path: state_dir.to_owned(), source })?;
         let path = state_dir.join("coordinator.sqlite");
@@ -90,7 +90,7 @@ impl Cache {
     }
 
     /// The cluster that was backed up before, in the repository given.
-    pub fn cluster_id(&self, repository_id: &str) -> Result<Option<String>, CacheError> {
+    pub(crate) fn cluster_id(&self, repository_id: &str) -> Result<Option<String>, CacheError> {
         self.with(|connection| {
             let name = setting_of(repository_id);
             connection.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).optional()
@@ -98,7 +98,7 @@ impl Cache {
     }
 
     /// Remembers the cluster.
-    pub fn set_cluster_id(&self, repository_id: &str, cluster_id: &str) -> Result<(), CacheError> {
+    pub(crate) fn set_cluster_id(&self, repository_id: &str, cluster_id: &str) -> Result<(), CacheError> {
         self.with(|connection| {
             connection
                 .execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)", [&setting_of(repository_id), cluster_id])
@@ -107,7 +107,7 @@ impl Cache {
     }
 
     /// Remembers an agent.
-    pub fn saw_agent(&self, cluster_id: &str, agent: &SeenAgent) -> Result<(), CacheError> {
+    pub(crate) fn saw_agent(&self, cluster_id: &str, agent: &SeenAgent) -> Result<(), CacheError> {
         self.with(|connection| {
             connection
                 .execute(
@@ -119,7 +119,7 @@ impl Cache {
     }
 
     /// The agents of a cluster that were ever seen, by node.
-    pub fn agents(&self, cluster_id: &str) -> Result<Vec<SeenAgent>, CacheError> {
+    pub(crate) fn agents(&self, cluster_id: &str) -> Result<Vec<SeenAgent>, CacheError> {
         self.with(|connection| {
             let mut statement = connection
                 .prepare("SELECT node, roles, version, last_seen FROM agent WHERE cluster_id = ?1 ORDER BY node")?;
@@ -131,7 +131,7 @@ impl Cache {
     }
 
     /// Remembers how a snapshot ended; `failure` is a code, or empty.
-    pub fn ended(&self, at: i64, run: u64, snapshot: &str, failure: &str, duration_ms: u64) -> Result<(), CacheError> {
+    pub(crate) fn ended(&self, at: i64, run: u64, snapshot: &str, failure: &str, duration_ms: u64) -> Result<(), CacheError> {
         self.with(|connection| {
             connection
                 .execute(
@@ -143,7 +143,7 @@ impl Cache {
     }
 
     /// Remembers a granted pack. `scope` names repository and cluster.
-    pub fn granted(&self, scope: &str, pack: &PackInfo) -> Result<(), CacheError> {
+    pub(crate) fn granted(&self, scope: &str, pack: &PackInfo) -> Result<(), CacheError> {
         let PackInfo { name, length, sha256 } = pack;
         self.with(|connection| {
             connection
@@ -156,7 +156,7 @@ impl Cache {
     }
 
     /// What was granted under a name.
-    pub fn pack(&self, scope: &str, name: PackName) -> Result<Option<PackInfo>, CacheError> {
+    pub(crate) fn pack(&self, scope: &str, name: PackName) -> Result<Option<PackInfo>, CacheError> {
         self.with(|connection| {
             connection
                 .query_row(
@@ -172,7 +172,7 @@ impl Cache {
     }
 
     /// Forgets the packs of runs that have ended.
-    pub fn forget_packs_before(&self, scope: &str, run: u64) -> Result<(), CacheError> {
+    pub(crate) fn forget_packs_before(&self, scope: &str, run: u64) -> Result<(), CacheError> {
         self.with(|connection| {
             connection.execute("DELETE FROM pack WHERE scope = ?1 AND run < ?2", params![scope, signed(run)]).map(drop)
         })

@@ -35,7 +35,7 @@ const LOOKERS: usize = 32;
 
 /// Why a harvest does not become a snapshot.
 #[derive(Debug, Error)]
-pub enum CommitError {
+pub(crate) enum CommitError {
     /// A partition's chunks do not add up to its log.
     #[error("commit partition {partition}: {source}")]
     Partition {
@@ -69,7 +69,7 @@ pub enum CommitError {
 
 impl CommitError {
     /// A stable code.
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Partition { .. } => "partition-incomplete",
             Self::Metadata { .. } => "metadata-unwritable",
@@ -80,7 +80,7 @@ impl CommitError {
     }
 
     /// Whether a newer coordinator has taken over.
-    pub fn is_fenced(&self) -> bool {
+    pub(crate) fn is_fenced(&self) -> bool {
         matches!(self, Self::Repository(maxbrod_repository::Error::Fenced { .. }))
     }
 }
@@ -101,18 +101,18 @@ impl From<&CommitError> for Failure {
 
 /// The clock on the wall that belongs to the moments of the sequencer.
 #[derive(Clone, Copy, Debug)]
-pub struct WallClock {
+pub(crate) struct WallClock {
     start: Timestamp,
 }
 
 impl WallClock {
     /// Moments are counted from here.
-    pub fn starting_at(start: Timestamp) -> Self {
+    pub(crate) fn starting_at(start: Timestamp) -> Self {
         Self { start }
     }
 
     /// The time at a moment.
-    pub fn at(&self, moment: Moment) -> Timestamp {
+    pub(crate) fn at(&self, moment: Moment) -> Timestamp {
         let since = SignedDuration::try_from(moment.0).unwrap_or_default();
         self.start.saturating_add(since).unwrap_or(self.start)
     }
@@ -120,7 +120,7 @@ impl WallClock {
 
 /// What commits.
 #[derive(Debug)]
-pub struct Committer {
+pub(crate) struct Committer {
     lease: Arc<Lease>,
     grants: Arc<Grants>,
     clock: WallClock,
@@ -130,12 +130,12 @@ pub struct Committer {
 
 impl Committer {
     /// With the term that it writes in.
-    pub fn new(lease: Arc<Lease>, grants: Arc<Grants>, clock: WallClock) -> Self {
+    pub(crate) fn new(lease: Arc<Lease>, grants: Arc<Grants>, clock: WallClock) -> Self {
         Self { lease, grants, clock, key: Mutex::default() }
     }
 
     /// Commits a harvest of the open run, which was built on `base`. `nodes` are the nodes as their agents described them.
-    pub async fn commit(&self, harvest: Harvest, base: &Base, nodes: Vec<manifest::Node>) -> Result<CommitResult, CommitError> {
+    pub(crate) async fn commit(&self, harvest: Harvest, base: &Base, nodes: Vec<manifest::Node>) -> Result<CommitResult, CommitError> {
         self.lease.check(harvest.run).await?;
         if self.lease.has_lost_base().await? {
             return Err(CommitError::BaseDeleted { run: harvest.run });

@@ -58,6 +58,8 @@ pub(crate) enum Input {
     CommitEnded(Box<Result<(CommitResult, NextRun), CommitError>>),
     /// The run was given up and another one is open.
     Reopened(Box<NextRun>),
+    /// A newer coordinator has taken over: this one must stop.
+    SteppedDown(Box<maxbrod_repository::Error>),
     /// The process is to end.
     Shutdown,
 }
@@ -221,6 +223,7 @@ impl Conductor {
                 let next = self.enter((*result)?);
                 self.feed(Event::RunClosed { next });
             }
+            Input::SteppedDown(error) => return Err(*error),
             Input::Shutdown => {}
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::lease::Lease;
 const LONGEST: u64 = (1 << 30) + (16 << 20);
 
 /// Grants uploads in the coordinator's term.
-pub struct Grants {
+pub(crate) struct Grants {
     lease: Arc<Lease>,
     granter: Arc<dyn Granter>,
     cache: Arc<Cache>,
@@ -29,13 +29,13 @@ pub struct Grants {
 
 impl Grants {
     /// Begins; the names of earlier terms are told apart by their epoch.
-    pub fn new(lease: Arc<Lease>, granter: Arc<dyn Granter>, cache: Arc<Cache>) -> Self {
+    pub(crate) fn new(lease: Arc<Lease>, granter: Arc<dyn Granter>, cache: Arc<Cache>) -> Self {
         let scope = format!("{}/{}", lease.cluster().repository().id(), lease.cluster_id());
         Self { lease, granter, cache, scope, next: AtomicU64::new(0), known: Mutex::default() }
     }
 
     /// Grants the upload of a pack for the open run.
-    pub async fn grant(&self, run: u64, length: u64, sha256: [u8; 32]) -> Result<(PackName, Grant)> {
+    pub(crate) async fn grant(&self, run: u64, length: u64, sha256: [u8; 32]) -> Result<(PackName, Grant)> {
         if length == 0 || length > LONGEST {
             let object = format!("a pack of run {run}");
             return Err(Error::UploadRefused { object, reason: format!("a pack of {length} bytes cannot be") });
@@ -50,7 +50,7 @@ impl Grants {
     }
 
     /// Stores a pack of the coordinator's own.
-    pub async fn store(&self, run: u64, bytes: Bytes) -> Result<PackInfo> {
+    pub(crate) async fn store(&self, run: u64, bytes: Bytes) -> Result<PackInfo> {
         self.lease.check(run).await?;
         let name = self.name(run);
         let info = PackInfo { name, length: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() };
@@ -60,13 +60,13 @@ impl Grants {
     }
 
     /// Looks whether a granted pack is in the store, complete.
-    pub async fn is_stored(&self, name: PackName, length: u64) -> Result<bool> {
+    pub(crate) async fn is_stored(&self, name: PackName, length: u64) -> Result<bool> {
         let object = self.lease.cluster().names().pack(name);
         Ok(confirm(self.lease.cluster().store(), &object, length).await? == Confirmation::Stored)
     }
 
     /// What is known of a pack that must be in the store: an error when it is not, or is not as it was granted.
-    pub async fn require(&self, name: PackName) -> Result<PackInfo> {
+    pub(crate) async fn require(&self, name: PackName) -> Result<PackInfo> {
         let object = self.lease.cluster().names().pack(name);
         let store = self.lease.cluster().store();
         let known = self.lock().get(&name).copied();
@@ -93,14 +93,14 @@ impl Grants {
     }
 
     /// Stores an agent's data key, wrapped by the agent for the operators.
-    pub async fn store_key(&self, key: KeyId, wrapped: Vec<u8>) -> Result<()> {
+    pub(crate) async fn store_key(&self, key: KeyId, wrapped: Vec<u8>) -> Result<()> {
         let repository = self.lease.cluster().repository();
         let recipients: Vec<Recipient> = repository.config().recipients().to_vec();
         repository.keys().store_wrapped(KeyObject::new(key, KeyPurpose::Data, recipients, wrapped)).await
     }
 
     /// Forgets the packs of runs that have ended.
-    pub fn forget_before(&self, run: u64) {
+    pub(crate) fn forget_before(&self, run: u64) {
         self.lock().retain(|name, _| name.run >= run);
         if let Err(error) = self.cache.forget_packs_before(&self.scope, run) {
             tracing::warn!(%error, "leaving old packs in the cache");

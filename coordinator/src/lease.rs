@@ -4,7 +4,7 @@
 
 use maxbrod_kafka::ClusterId;
 use maxbrod_repository::{
-    Appended, Cluster, Committed, Error, Event, Journal, OpenRun, PackName, Result, Snapshot,
+    Appended, Cluster, Committed, Error, Event, Journal, OpenRun, Result, Snapshot,
 };
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -14,7 +14,7 @@ const TRIES: usize = 3;
 
 /// A term. All writing to the journal goes through it.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     cluster: Cluster,
     epoch: u64,
     journal: Mutex<Journal>,
@@ -22,7 +22,7 @@ pub struct Lease {
 
 impl Lease {
     /// Takes the next epoch and adopts the open run, or opens one.
-    pub async fn take(cluster: Cluster, holder: &str) -> Result<Self> {
+    pub(crate) async fn take(cluster: Cluster, holder: &str) -> Result<Self> {
         let mut journal = Journal::load(&cluster).await?;
         let epoch = journal.take_epoch(holder).await?;
         let lease = Self { cluster, epoch, journal: Mutex::new(journal) };
@@ -32,34 +32,34 @@ impl Lease {
     }
 
     /// The epoch.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// The cluster's part of the repository.
-    pub fn cluster(&self) -> &Cluster {
+    pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 
     /// Kafka's id of the cluster.
-    pub fn cluster_id(&self) -> &ClusterId {
+    pub(crate) fn cluster_id(&self) -> &ClusterId {
         self.cluster.id()
     }
 
     /// The open run, as of the last entry read.
-    pub async fn open_run(&self) -> Option<OpenRun> {
+    pub(crate) async fn open_run(&self) -> Option<OpenRun> {
         self.journal.lock().await.state().open_run
     }
 
     /// The newest snapshot, and whether it is what the open run builds on.
-    pub async fn base(&self) -> Option<Snapshot> {
+    pub(crate) async fn base(&self) -> Option<Snapshot> {
         let journal = self.journal.lock().await;
         let base = journal.state().open_run?.base?;
         journal.state().snapshots.get(&base).cloned()
     }
 
     /// An error when a newer coordinator has taken over, or when the run is not the open one.
-    pub async fn check(&self, run: u64) -> Result<()> {
+    pub(crate) async fn check(&self, run: u64) -> Result<()> {
         let mut journal = self.journal.lock().await;
         journal.check_epoch().await?;
         match journal.state().open_run {
@@ -68,13 +68,8 @@ impl Lease {
         }
     }
 
-    /// Whether a pack may not be referred to any more.
-    pub async fn is_marked(&self, pack: &PackName) -> bool {
-        self.journal.lock().await.state().is_marked(pack)
-    }
-
     /// Commits the open run: the entry that this writes *is* the commit. No run is open after it.
-    pub async fn commit(&self, committed: Committed) -> Result<()> {
+    pub(crate) async fn commit(&self, committed: Committed) -> Result<()> {
         let mut journal = self.journal.lock().await;
         let mut tries = 0;
         loop {
@@ -97,12 +92,12 @@ impl Lease {
     }
 
     /// Opens the next run, with the newest snapshot as its base.
-    pub async fn open_next(&self) -> Result<OpenRun> {
+    pub(crate) async fn open_next(&self) -> Result<OpenRun> {
         open(&mut *self.journal.lock().await).await
     }
 
     /// Gives the open run up.
-    pub async fn close_run(&self, reason: &str) -> Result<()> {
+    pub(crate) async fn close_run(&self, reason: &str) -> Result<()> {
         let mut journal = self.journal.lock().await;
         if let Some(run) = journal.state().open_run {
             journal.append_until_written(Event::RunClosed { run: run.run, reason: reason.to_owned() }).await?;
@@ -111,7 +106,7 @@ impl Lease {
     }
 
     /// Whether the snapshot that the open run builds on was deleted in the meantime.
-    pub async fn has_lost_base(&self) -> Result<bool> {
+    pub(crate) async fn has_lost_base(&self) -> Result<bool> {
         let mut journal = self.journal.lock().await;
         journal.refresh().await?;
         Ok(has_lost_base(&journal))

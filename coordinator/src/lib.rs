@@ -29,5 +29,6 @@ pub mod source_plan;
 mod status;
 mod wire;
 
+pub use cache::CacheError;
 pub use config::{Config, ConfigError, Require, Retention, Snapshot, Tls};
 pub use coordinator::{Coordinator, CoordinatorError, run};

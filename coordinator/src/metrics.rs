@@ -8,7 +8,7 @@ use crate::sequencer::Outcome;
 
 /// What the coordinator counts.
 #[derive(Debug, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     figures: Mutex<Figures>,
 }
 
@@ -30,7 +30,7 @@ struct Figures {
 
 impl Metrics {
     /// The coordinator's term and the open run.
-    pub fn set_run(&self, epoch: u64, open_run: u64) {
+    pub(crate) fn set_run(&self, epoch: u64, open_run: u64) {
         self.change(|figures| {
             figures.epoch = epoch;
             figures.open_run = open_run;
@@ -38,22 +38,22 @@ impl Metrics {
     }
 
     /// How many agents are connected.
-    pub fn set_agents(&self, count: usize) {
+    pub(crate) fn set_agents(&self, count: usize) {
         self.change(|figures| figures.agents = count as u64);
     }
 
     /// When the newest snapshot was committed, in seconds since 1970, if one is known from before.
-    pub fn set_last_snapshot(&self, seconds: i64) {
+    pub(crate) fn set_last_snapshot(&self, seconds: i64) {
         self.change(|figures| figures.last_done = Some(seconds));
     }
 
     /// An upload was granted.
-    pub fn count_grant(&self) {
+    pub(crate) fn count_grant(&self) {
         self.change(|figures| figures.grants += 1);
     }
 
     /// A snapshot ended, at a time in seconds since 1970.
-    pub fn count_outcome(&self, outcome: &Outcome, now: i64) {
+    pub(crate) fn count_outcome(&self, outcome: &Outcome, now: i64) {
         self.change(|figures| match &outcome.result {
             Ok(result) => {
                 figures.done += 1;
@@ -69,7 +69,7 @@ impl Metrics {
     }
 
     /// The text.
-    pub fn render(&self, now: i64) -> String {
+    pub(crate) fn render(&self, now: i64) -> String {
         let figures = match self.figures.lock() {
             Ok(figures) => figures.clone(),
             Err(poisoned) => poisoned.into_inner().clone(),

@@ -12,7 +12,7 @@ use maxbrod_cut::PartitionKey;
 use maxbrod_kafka::{PartitionId, TopicId, Uuid};
 use thiserror::Error;
 
-pub(crate) use down::{assignment, base_partition, phase_query, ship_order, source_partition};
+pub(crate) use down::{assignment, base_partition, phase_query, ship_order};
 pub(crate) use up::{reports, ship_failure, shipped_piece};
 
 /// What an agent sent does not keep to the contract.

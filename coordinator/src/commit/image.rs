@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use maxbrod_kafka::metadata::{MetadataImage as Image, Quorum as Voting, encode_checkpoint};
+use maxbrod_kafka::metadata::{CheckpointError, CheckpointWriter, MetadataImage as Image, Quorum as Voting};
 use maxbrod_kafka::{KRaftVoters, LeaderEpoch, Offset, PartitionId, TopicId};
 use maxbrod_proto::manifest;
 use maxbrod_repository::{
     ChunkRef, Compression, KeyObject, KeyPurpose, MetadataImage, PackInfo, PackName, PackWriter, Role, Sealer, SealingKey,
 };
+
+use tracing::warn;
 
 use super::CommitError;
 use crate::grants::Grants;
@@ -30,8 +32,7 @@ pub(super) async fn write(harvest: &Harvest, lease: &Lease, grants: &Grants) -> 
     let of = &harvest.view.metadata;
     let image = reduce(&of.image, harvest);
     let position = image.position();
-    let file = encode_checkpoint(&image, &of.voting, of.timestamp)
-        .map_err(|error| CommitError::Metadata { why: error.to_string() })?;
+    let file = render(&image, harvest).map_err(|error| CommitError::Metadata { why: error.to_string() })?;
     let (pieces, pack) = store(&file, harvest.run, lease, grants).await?;
     let (kraft_version, voters) = match &of.voting {
         Voting::Static => (0, Vec::new()),
@@ -46,6 +47,20 @@ pub(super) async fn write(harvest: &Harvest, lease: &Lease, grants: &Grants) -> 
         length: file.len() as u64,
     };
     Ok(StoredImage { metadata, pack })
+}
+
+/// The checkpoint file. An image that Kafka would not start from is written all the same: it is what the cluster had, and a
+/// restore says what has to be done about it.
+fn render(image: &Image, harvest: &Harvest) -> Result<Bytes, CheckpointError> {
+    for flaw in image.flaws() {
+        warn!(%flaw, code = flaw.code(), "the cluster's metadata has a flaw");
+    }
+    let of = &harvest.view.metadata;
+    let mut writer = CheckpointWriter::new(image.position(), &of.voting, of.timestamp)?;
+    for record in image.to_records() {
+        writer.push(&record)?;
+    }
+    writer.finish()
 }
 
 /// The image without topics and partitions that were created after the snapshot began: nothing was captured of them.

@@ -12,7 +12,7 @@ use crate::harvest::{HarvestedPartition, ShippedChunk};
 
 /// Why a partition's chunks cannot be committed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RefsError {
+pub(crate) enum RefsError {
     /// There is a hole.
     #[error("offsets {from} to {to} are in no chunk")]
     Hole {

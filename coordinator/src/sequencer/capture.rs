@@ -86,7 +86,6 @@ impl Captures {
                 Target {
                     key: *key,
                     topic: captured.order.topic.clone(),
-                    kind: captured.kind,
                     compacted: captured.order.compacted,
                     since: captured.start.map(|cut| cut.offset()),
                     source: source(key),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use maxbrod_cut::{BatchEnd, Cut, Matching, PartitionKey, PartitionKind, Prefix, ReplicaLog, common_prefix};
+use maxbrod_cut::{BatchEnd, Cut, Matching, PartitionKey, Prefix, ReplicaLog, common_prefix};
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 
 use super::{Moment, Phase, QueryPartition, Reports, Seen, Timing};
@@ -25,7 +25,6 @@ const MOST_DEPTH: u32 = 1 << 20;
 pub(super) struct Target {
     pub(super) key: PartitionKey,
     pub(super) topic: String,
-    pub(super) kind: PartitionKind,
     pub(super) compacted: bool,
     /// The replicated prefix of phase M.
     pub(super) since: Option<Offset>,

@@ -209,6 +209,7 @@ impl Sequencer {
             }
             snapshot.step = Step::Seeding;
         }
+        self.tell(out);
     }
 
     /// Everything that follows from the state alone.

@@ -23,7 +23,7 @@ pub(crate) fn assignment(
 }
 
 /// A partition that the agent is the source of.
-pub(crate) fn source_partition(order: &SourceOrder, base: Option<proto::BasePartition>) -> proto::SourcePartition {
+fn source_partition(order: &SourceOrder, base: Option<proto::BasePartition>) -> proto::SourcePartition {
     proto::SourcePartition {
         topic_id: topic_id(order.key.topic_id),
         topic: order.topic.clone(),
