@@ -115,6 +115,13 @@ pub struct InvalidUuid {
     text: String,
 }
 
+impl InvalidUuid {
+    /// The stable code of the error.
+    pub fn code(&self) -> &'static str {
+        "uuid-invalid"
+    }
+}
+
 impl FromStr for Uuid {
     type Err = InvalidUuid;
 

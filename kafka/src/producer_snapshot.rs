@@ -66,6 +66,14 @@ pub fn parse_producer_snapshot(bytes: &[u8]) -> Result<Vec<ProducerEntry>, Produ
         return Err(ProducerSnapshotError::Crc);
     }
     let count = reader.i32()?;
+    if count < 0 {
+        let length = i64::from(count);
+        return Err(MessageError::Length {
+            what: "producer snapshot",
+            length,
+        }
+        .into());
+    }
     let mut entries = Vec::new();
     for _ in 0..count {
         entries.push(ProducerEntry {

@@ -198,11 +198,11 @@ impl MetaProperties {
             return Err(invalid("version", version, "1"));
         }
         let node_id = properties.required("node.id")?;
-        let directory_id = match properties.get("directory.id") {
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|_| invalid("directory.id", text, "a Kafka UUID"))?,
-            ),
+        let directory_id = match properties.get("directory.id").map(str::trim) {
+            Some(text) => match text.parse::<DirectoryId>() {
+                Ok(id) if !id.is_reserved() => Some(id),
+                _ => return Err(invalid("directory.id", text, "the Kafka UUID of a log dir")),
+            },
             None => None,
         };
         Ok(Self {

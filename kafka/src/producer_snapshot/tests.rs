@@ -23,6 +23,24 @@ fn a_half_written_snapshot_is_found() {
     }
 }
 
+#[test]
+fn a_snapshot_says_what_is_wrong_with_it() {
+    let code = |bytes: &[u8]| parse_producer_snapshot(bytes).unwrap_err().code();
+    let mut bytes = write_producer_snapshot(&[entry(1)]);
+    bytes[1] = 2;
+    assert_eq!(code(&bytes), "producer-snapshot-version");
+    bytes[1] = 1;
+    bytes[20] ^= 1;
+    assert_eq!(code(&bytes), "producer-snapshot-crc");
+    assert_eq!(code(&[0, 1, 0]), "producer-snapshot-torn");
+    // A right CRC over an impossible count.
+    let body = (-1i32).to_be_bytes();
+    let mut bytes = vec![0, 1];
+    bytes.extend_from_slice(&crc32c::crc32c(&body).to_be_bytes());
+    bytes.extend_from_slice(&body);
+    assert_eq!(code(&bytes), "producer-snapshot-torn");
+}
+
 proptest! {
     #[test]
     fn snapshots_read_back_as_written(numbers in prop::collection::vec(any::<i32>(), 0..9)) {

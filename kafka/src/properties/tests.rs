@@ -60,6 +60,11 @@ fn what_is_missing_is_named() {
     let error = |text| MetaProperties::parse(text).unwrap_err().to_string();
     assert_eq!(error("version=0\nbroker.id=1\n"), "version is \"0\", which is not 1");
     assert_eq!(error("version=1\nnode.id=1\n"), "cluster.id is not set");
+    assert_eq!(error("version=1\ncluster.id=c\n"), "node.id is not set");
+    assert_eq!(
+        error("version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n"),
+        "directory.id is \"AAAAAAAAAAAAAAAAAAAAAQ\", which is not the Kafka UUID of a log dir"
+    );
 }
 
 #[test]
