@@ -1,6 +1,10 @@
 //! The metadata log, checkpoints, `quorum-state` and coordinators' topics that a real broker left behind (fixtures/broker.sh).
 
-#![allow(clippy::unwrap_used, reason = "what helpers of tests cannot do, the test cannot do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what helpers of tests cannot do, the test cannot do"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
