@@ -44,7 +44,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("error: {reason}");
+            // A task that has said it all itself fails without a reason.
+            if !reason.is_empty() {
+                eprintln!("error: {reason}");
+            }
             ExitCode::FAILURE
         }
     }

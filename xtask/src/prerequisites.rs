@@ -1,5 +1,6 @@
 //! What has to be on the machine: installed where this may be done, named where not.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -12,24 +13,35 @@ const VERSITYGW: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 /// The first that a release of Debian or Ubuntu has.
 const JAVA: [&str; 2] = ["openjdk-21-jdk-headless", "openjdk-17-jdk-headless"];
 
-/// What tests are told about.
+/// What tests are told about by environment variables. Tests that need one are marked as ignored.
 pub(crate) struct Prepared {
     kafka: Distribution,
+    /// Kafka's jars and what was compiled against them.
+    class_path: OsString,
     versitygw: Option<PathBuf>,
 }
 
 impl Prepared {
     /// The environment variables that say where things are.
-    pub(crate) fn variables(&self) -> Vec<(&'static str, PathBuf)> {
-        let kafka = ("MAXBROD_KAFKA", self.kafka.libs().to_owned());
-        let versitygw = self.versitygw.clone().map(|path| ("MAXBROD_VERSITYGW", path));
-        std::iter::once(kafka).chain(versitygw).collect()
+    pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![
+            ("MAXBROD_KAFKA", self.kafka.libs().into()),
+            ("MAXBROD_KAFKA_CLASSPATH", self.class_path.clone()),
+        ];
+        variables.extend(self.versitygw.clone().map(|path| ("MAXBROD_VERSITYGW", path.into())));
+        variables
+    }
+
+    /// Tells whether the package's ignored tests find all they need.
+    pub(crate) fn suffices(&self, package: &str) -> bool {
+        package != "repository" || self.versitygw.is_some()
     }
 }
 
 /// Java, Maven and Kafka's jars, and an independent S3 server where it can be built.
 pub(crate) fn for_tests() -> Result<Prepared, String> {
     let kafka = kafka()?;
+    let class_path = fixture_programs(&kafka)?;
     let versitygw = match versitygw() {
         Ok(path) => Some(path),
         Err(reason) => {
@@ -37,7 +49,30 @@ pub(crate) fn for_tests() -> Result<Prepared, String> {
             None
         }
     };
-    Ok(Prepared { kafka, versitygw })
+    Ok(Prepared {
+        kafka,
+        class_path,
+        versitygw,
+    })
+}
+
+/// Compiles the programs by which Kafka's own classes read what maxbrod wrote.
+fn fixture_programs(kafka: &Distribution) -> Result<OsString, String> {
+    let mut jars = kafka.libs().join("*").into_os_string();
+    let classes = std::path::absolute(workspace::target().join("kafka").join("fixtures"))
+        .map_err(|error| format!("resolving the target directory: {error}"))?;
+    std::fs::create_dir_all(&classes).map_err(|error| format!("making {}: {error}", classes.display()))?;
+    let source = workspace::root().join("kafka/tests/fixtures/java/Checkpoints.java");
+    let mut javac = Command::new(kafka.java().javac());
+    run(javac
+        .args(["-nowarn", "-proc:none", "-d"])
+        .arg(&classes)
+        .arg("-cp")
+        .arg(&jars)
+        .arg(source))?;
+    jars.push(":");
+    jars.push(&classes);
+    Ok(jars)
 }
 
 /// Java and Kafka's jars: those that `MAXBROD_KAFKA` names, or fetched by Maven into the target directory.
