@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt as _};
 use maxbrod_kafka::NodeId;
 use maxbrod_proto::agent::agents_server::Agents;
 use maxbrod_proto::agent::{
-    BaseChunk, BaseChunksReply, BaseChunksRequest, ConfirmPackReply, ConfirmPackRequest, FromAgent, GrantReply, GrantRequest,
-    Hello, StoreKeyReply, StoreKeyRequest, ToAgent, Welcome, from_agent, to_agent,
+    BaseChunk, BaseChunksReply, BaseChunksRequest, ConfirmPackReply, ConfirmPackRequest, FromAgent, GrantReply,
+    GrantRequest, Hello, StoreKeyReply, StoreKeyRequest, ToAgent, Welcome, from_agent, to_agent,
 };
 use maxbrod_repository::{ChunkRef, KeyId, PackName};
 use tokio::sync::mpsc;
@@ -63,7 +63,12 @@ impl AgentsService {
             epoch: term.instruments.lease.epoch(),
             repository_id: repository.id().to_string(),
             id_key: Bytes::copy_from_slice(id_key.as_bytes()),
-            recipients: repository.config().recipients().iter().map(ToString::to_string).collect(),
+            recipients: repository
+                .config()
+                .recipients()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             zstd_level: ZSTD_LEVEL,
             open_run,
         })
@@ -80,13 +85,22 @@ impl Agents for AgentsService {
         let hello = first(&mut messages).await?;
         // Before a stranger's cluster becomes this coordinator's.
         registry::check(&hello.cluster_id, &hello).map_err(refused)?;
-        let term = Arc::clone(self.house.term_for(&hello.cluster_id).await.map_err(|error| of_error(&error))?);
+        let term = Arc::clone(
+            self.house
+                .term_for(&hello.cluster_id)
+                .await
+                .map_err(|error| of_error(&error))?,
+        );
         let node = NodeId(hello.node_id);
         let now = term.instruments.now();
-        let session = term.instruments.registry().admit(term.cluster_id(), hello.clone(), now).map_err(|refusal| {
-            warn!(%refusal, code = refusal.code(), "an agent is refused");
-            refused(refusal)
-        })?;
+        let session = term
+            .instruments
+            .registry()
+            .admit(term.cluster_id(), hello.clone(), now)
+            .map_err(|refusal| {
+                warn!(%refusal, code = refusal.code(), "an agent is refused");
+                refused(refusal)
+            })?;
         let welcome = self.welcome(&term, session).await;
         let welcome = match welcome {
             Ok(welcome) => welcome,
@@ -97,9 +111,19 @@ impl Agents for AgentsService {
         };
         let (sender, receiver) = mpsc::unbounded_channel();
         // The receiver is in this scope: this cannot fail.
-        let _ = sender.send(ToAgent { message: Some(to_agent::Message::Welcome(welcome)) });
+        let _ = sender.send(ToAgent {
+            message: Some(to_agent::Message::Welcome(welcome)),
+        });
         let stopping = |_| Status::unavailable("the coordinator is shutting down");
-        term.inputs.send(Input::Opened { node, session, hello: Box::new(hello), sender }).await.map_err(stopping)?;
+        term.inputs
+            .send(Input::Opened {
+                node,
+                session,
+                hello: Box::new(hello),
+                sender,
+            })
+            .await
+            .map_err(stopping)?;
         tokio::spawn(listen(node, session, messages, term.inputs.clone()));
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver).map(Ok))))
     }
@@ -107,9 +131,12 @@ impl Agents for AgentsService {
     async fn store_key(&self, request: Request<StoreKeyRequest>) -> Result<Response<StoreKeyReply>, Status> {
         let request = request.into_inner();
         let term = self.term(request.session)?;
-        let key = KeyId::from_slice(&request.key_id).ok_or_else(|| Status::invalid_argument("a key id has 16 bytes"))?;
+        let key =
+            KeyId::from_slice(&request.key_id).ok_or_else(|| Status::invalid_argument("a key id has 16 bytes"))?;
         if !self.house.repository.config().is_encrypted() {
-            return Err(Status::failed_precondition("the repository is not encrypted: it takes no keys"));
+            return Err(Status::failed_precondition(
+                "the repository is not encrypted: it takes no keys",
+            ));
         }
         let stored = term.instruments.grants.store_key(key, request.wrapped.to_vec()).await;
         stored.map_err(|error| of_error(&error))?;
@@ -145,13 +172,27 @@ impl Agents for AgentsService {
     async fn confirm_pack(&self, request: Request<ConfirmPackRequest>) -> Result<Response<ConfirmPackReply>, Status> {
         let request = request.into_inner();
         let term = self.term(request.session)?;
-        let pack = request.pack.ok_or_else(|| Status::invalid_argument("no pack is named"))?;
-        let name = PackName { run: pack.run, epoch: pack.epoch, sequence: pack.sequence };
-        let stored = term.instruments.grants.is_stored(name, request.length).await.map_err(|error| of_error(&error))?;
+        let pack = request
+            .pack
+            .ok_or_else(|| Status::invalid_argument("no pack is named"))?;
+        let name = PackName {
+            run: pack.run,
+            epoch: pack.epoch,
+            sequence: pack.sequence,
+        };
+        let stored = term
+            .instruments
+            .grants
+            .is_stored(name, request.length)
+            .await
+            .map_err(|error| of_error(&error))?;
         Ok(Response::new(ConfirmPackReply { stored }))
     }
 
-    async fn base_chunks(&self, request: Request<BaseChunksRequest>) -> Result<Response<Self::BaseChunksStream>, Status> {
+    async fn base_chunks(
+        &self,
+        request: Request<BaseChunksRequest>,
+    ) -> Result<Response<Self::BaseChunksStream>, Status> {
         let request = request.into_inner();
         let term = self.term(request.session)?;
         let key = wire::partition_key("question for the base's chunks", &request.topic_id, request.partition)
@@ -174,8 +215,12 @@ impl Agents for AgentsService {
 async fn first(messages: &mut Streaming<FromAgent>) -> Result<Hello, Status> {
     let late = |_| Status::deadline_exceeded("no hello came");
     match tokio::time::timeout(HELLO, messages.message()).await.map_err(late)?? {
-        Some(FromAgent { message: Some(from_agent::Message::Hello(hello)) }) => Ok(hello),
-        _ => Err(Status::invalid_argument("the first message of a session must be a hello")),
+        Some(FromAgent {
+            message: Some(from_agent::Message::Hello(hello)),
+        }) => Ok(hello),
+        _ => Err(Status::invalid_argument(
+            "the first message of a session must be a hello",
+        )),
     }
 }
 
@@ -184,6 +229,7 @@ async fn listen(node: NodeId, session: u64, mut messages: Streaming<FromAgent>, 
     loop {
         match messages.message().await {
             Ok(Some(FromAgent { message: Some(message) })) => {
+                let message = Box::new(message);
                 if inputs.send(Input::Said { node, session, message }).await.is_err() {
                     return;
                 }
@@ -212,11 +258,17 @@ fn refused(refusal: Refusal) -> Status {
 }
 
 fn sha256(bytes: &[u8]) -> Result<[u8; 32], Status> {
-    bytes.try_into().map_err(|_| Status::invalid_argument("a SHA-256 has 32 bytes"))
+    bytes
+        .try_into()
+        .map_err(|_| Status::invalid_argument("a SHA-256 has 32 bytes"))
 }
 
 fn pack_name(name: PackName) -> maxbrod_proto::agent::PackName {
-    maxbrod_proto::agent::PackName { run: name.run, epoch: name.epoch, sequence: name.sequence }
+    maxbrod_proto::agent::PackName {
+        run: name.run,
+        epoch: name.epoch,
+        sequence: name.sequence,
+    }
 }
 
 fn base_chunks(chunks: &[ChunkRef]) -> BaseChunksReply {
@@ -226,5 +278,7 @@ fn base_chunks(chunks: &[ChunkRef]) -> BaseChunksReply {
         next_offset: chunk.next_offset.0,
         logical_length: chunk.logical_length,
     };
-    BaseChunksReply { chunks: chunks.iter().map(chunk).collect() }
+    BaseChunksReply {
+        chunks: chunks.iter().map(chunk).collect(),
+    }
 }

@@ -37,7 +37,9 @@ struct Entry {
 impl Base {
     /// Reads a snapshot's partitions, without their leaves.
     pub(crate) async fn load(cluster: &Cluster, snapshot: Option<&Snapshot>) -> Result<Self> {
-        let Some(snapshot) = snapshot else { return Ok(Self::default()) };
+        let Some(snapshot) = snapshot else {
+            return Ok(Self::default());
+        };
         let tree = Tree::open(cluster, &snapshot.committed.root).await?;
         let mut slots = Vec::new();
         let mut topics = tree.topics();
@@ -54,12 +56,29 @@ impl Base {
         let mut summaries = BTreeMap::new();
         for partition in partitions {
             let record = partition.record();
-            let key = PartitionKey { topic_id: record.topic_id, partition: record.partition };
-            let precedent = Precedent { source: record.source, bytes: partition.logical_bytes() };
-            summaries.insert(key, BaseSummary { precedent, end: record.end.offset(), compacted: record.compacted });
+            let key = PartitionKey {
+                topic_id: record.topic_id,
+                partition: record.partition,
+            };
+            let precedent = Precedent {
+                source: record.source,
+                bytes: partition.logical_bytes(),
+            };
+            summaries.insert(
+                key,
+                BaseSummary {
+                    precedent,
+                    end: record.end.offset(),
+                    compacted: record.compacted,
+                },
+            );
             entries.insert(key, Entry::of(&partition));
         }
-        Ok(Self { tree: Some(tree), entries, summaries: Arc::new(summaries) })
+        Ok(Self {
+            tree: Some(tree),
+            entries,
+            summaries: Arc::new(summaries),
+        })
     }
 
     /// What sequencing must know.
@@ -77,7 +96,13 @@ impl Base {
         let entry = self.entries.get(&order.key)?;
         let end = entry.end?;
         let match_by_id = entry.compacted || order.compacted;
-        Some(wire::base_partition(entry.log_start, Some(end), &entry.leader_epochs, entry.tail.clone(), match_by_id))
+        Some(wire::base_partition(
+            entry.log_start,
+            Some(end),
+            &entry.leader_epochs,
+            entry.tail.clone(),
+            match_by_id,
+        ))
     }
 
     /// A partition's node.
@@ -100,18 +125,29 @@ impl Base {
 impl Entry {
     fn of(partition: &Partition) -> Self {
         let record = partition.record();
-        let open_from = partition.tail().iter().rposition(|chunk| chunk.closed).map_or(0, |closed| closed + 1);
+        let open_from = partition
+            .tail()
+            .iter()
+            .rposition(|chunk| chunk.closed)
+            .map_or(0, |closed| closed + 1);
         let tail = partition.tail().iter().skip(open_from);
         Self {
             log_start: record.log_start,
             end: match record.end {
-                End::After(batch) => {
-                    Some(BatchEnd { end_offset: batch.end_offset, leader_epoch: batch.leader_epoch, crc: batch.crc })
-                }
+                End::After(batch) => Some(BatchEnd {
+                    end_offset: batch.end_offset,
+                    leader_epoch: batch.leader_epoch,
+                    crc: batch.crc,
+                }),
                 End::Empty(_) => None,
             },
             leader_epochs: record.leader_epochs.clone(),
-            tail: tail.map(|chunk| TailChunk { base_offset: chunk.base_offset.0, length: chunk.logical_length }).collect(),
+            tail: tail
+                .map(|chunk| TailChunk {
+                    base_offset: chunk.base_offset.0,
+                    length: chunk.logical_length,
+                })
+                .collect(),
             compacted: record.compacted,
         }
     }

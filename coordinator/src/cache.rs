@@ -79,21 +79,33 @@ const SCHEMA: &str = "
 impl Cache {
     /// Opens the cache in a directory, which is made.
     pub(crate) fn open(state_dir: &Path) -> Result<Self, CacheError> {
-        std::fs::create_dir_all(state_dir)
-            .map_err(|source| CacheError::Directory { path: state_dir.to_owned(), source })?;
+        std::fs::create_dir_all(state_dir).map_err(|source| CacheError::Directory {
+            path: state_dir.to_owned(),
+            source,
+        })?;
         let path = state_dir.join("coordinator.sqlite");
-        let database = |source| CacheError::Database { path: path.clone(), source };
+        let database = |source| CacheError::Database {
+            path: path.clone(),
+            source,
+        };
         let connection = Connection::open(&path).map_err(database)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(database)?;
+        connection
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .map_err(database)?;
         connection.execute_batch(SCHEMA).map_err(database)?;
-        Ok(Self { path, connection: Mutex::new(connection) })
+        Ok(Self {
+            path,
+            connection: Mutex::new(connection),
+        })
     }
 
     /// The cluster that was backed up before, in the repository given.
     pub(crate) fn cluster_id(&self, repository_id: &str) -> Result<Option<String>, CacheError> {
         self.with(|connection| {
             let name = setting_of(repository_id);
-            connection.query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0)).optional()
+            connection
+                .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0))
+                .optional()
         })
     }
 
@@ -101,7 +113,10 @@ impl Cache {
     pub(crate) fn set_cluster_id(&self, repository_id: &str, cluster_id: &str) -> Result<(), CacheError> {
         self.with(|connection| {
             connection
-                .execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)", [&setting_of(repository_id), cluster_id])
+                .execute(
+                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)",
+                    [&setting_of(repository_id), cluster_id],
+                )
                 .map(drop)
         })
     }
@@ -124,14 +139,26 @@ impl Cache {
             let mut statement = connection
                 .prepare("SELECT node, roles, version, last_seen FROM agent WHERE cluster_id = ?1 ORDER BY node")?;
             let rows = statement.query_map([cluster_id], |row| {
-                Ok(SeenAgent { node: row.get(0)?, roles: row.get(1)?, version: row.get(2)?, last_seen: row.get(3)? })
+                Ok(SeenAgent {
+                    node: row.get(0)?,
+                    roles: row.get(1)?,
+                    version: row.get(2)?,
+                    last_seen: row.get(3)?,
+                })
             })?;
             rows.collect()
         })
     }
 
     /// Remembers how a snapshot ended; `failure` is a code, or empty.
-    pub(crate) fn ended(&self, at: i64, run: u64, snapshot: &str, failure: &str, duration_ms: u64) -> Result<(), CacheError> {
+    pub(crate) fn ended(
+        &self,
+        at: i64,
+        run: u64,
+        snapshot: &str,
+        failure: &str,
+        duration_ms: u64,
+    ) -> Result<(), CacheError> {
         self.with(|connection| {
             connection
                 .execute(
@@ -164,7 +191,11 @@ impl Cache {
                     params![scope, signed(name.run), signed(name.epoch), signed(name.sequence)],
                     |row| {
                         let length: i64 = row.get(0)?;
-                        Ok(PackInfo { name, length: length.unsigned_abs(), sha256: row.get(1)? })
+                        Ok(PackInfo {
+                            name,
+                            length: length.unsigned_abs(),
+                            sha256: row.get(1)?,
+                        })
                     },
                 )
                 .optional()
@@ -174,7 +205,12 @@ impl Cache {
     /// Forgets the packs of runs that have ended.
     pub(crate) fn forget_packs_before(&self, scope: &str, run: u64) -> Result<(), CacheError> {
         self.with(|connection| {
-            connection.execute("DELETE FROM pack WHERE scope = ?1 AND run < ?2", params![scope, signed(run)]).map(drop)
+            connection
+                .execute(
+                    "DELETE FROM pack WHERE scope = ?1 AND run < ?2",
+                    params![scope, signed(run)],
+                )
+                .map(drop)
         })
     }
 
@@ -183,7 +219,10 @@ impl Cache {
             Ok(connection) => connection,
             Err(poisoned) => poisoned.into_inner(),
         };
-        work(&connection).map_err(|source| CacheError::Database { path: self.path.clone(), source })
+        work(&connection).map_err(|source| CacheError::Database {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 
@@ -203,7 +242,12 @@ mod tests {
     #[test]
     fn what_was_seen_is_remembered_until_the_cache_is_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        let agent = SeenAgent { node: 3, roles: "broker".to_owned(), version: "0.1.0".to_owned(), last_seen: 17 };
+        let agent = SeenAgent {
+            node: 3,
+            roles: "broker".to_owned(),
+            version: "0.1.0".to_owned(),
+            last_seen: 17,
+        };
         {
             let cache = Cache::open(directory.path()).unwrap();
             assert_eq!(cache.cluster_id("repository").unwrap(), None);
@@ -223,7 +267,11 @@ mod tests {
     #[test]
     fn a_damaged_cache_says_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("coordinator.sqlite"), "this is no database, not at all, by no means").unwrap();
+        std::fs::write(
+            directory.path().join("coordinator.sqlite"),
+            "this is no database, not at all, by no means",
+        )
+        .unwrap();
         let error = Cache::open(directory.path()).unwrap_err();
         assert_eq!(error.code(), "cache-unusable");
         assert!(error.to_string().contains("delete it"), "{error}");

@@ -131,11 +131,21 @@ pub(crate) struct Committer {
 impl Committer {
     /// With the term that it writes in.
     pub(crate) fn new(lease: Arc<Lease>, grants: Arc<Grants>, clock: WallClock) -> Self {
-        Self { lease, grants, clock, key: Mutex::default() }
+        Self {
+            lease,
+            grants,
+            clock,
+            key: Mutex::default(),
+        }
     }
 
     /// Commits a harvest of the open run, which was built on `base`. `nodes` are the nodes as their agents described them.
-    pub(crate) async fn commit(&self, harvest: Harvest, base: &Base, nodes: Vec<manifest::Node>) -> Result<CommitResult, CommitError> {
+    pub(crate) async fn commit(
+        &self,
+        harvest: Harvest,
+        base: &Base,
+        nodes: Vec<manifest::Node>,
+    ) -> Result<CommitResult, CommitError> {
         self.lease.check(harvest.run).await?;
         if self.lease.has_lost_base().await? {
             return Err(CommitError::BaseDeleted { run: harvest.run });
@@ -144,7 +154,9 @@ impl Committer {
         let image = image::write(&harvest, &self.lease, &self.grants).await?;
         let mut packs = self.find_packs(&refs).await?;
         packs.push(image.pack);
-        let tree = self.write_tree(&harvest, base, &refs, image.metadata, nodes, &packs).await?;
+        let tree = self
+            .write_tree(&harvest, base, &refs, image.metadata, nodes, &packs)
+            .await?;
         self.enter(harvest, tree).await
     }
 
@@ -152,9 +164,14 @@ impl Committer {
     async fn resolve(&self, harvest: &Harvest, base: &Base) -> Result<BTreeMap<PartitionKey, Refs>, CommitError> {
         let mut resolved = BTreeMap::new();
         for partition in &harvest.partitions {
-            let named = |source| CommitError::Partition { partition: name(partition), source };
+            let named = |source| CommitError::Partition {
+                partition: name(partition),
+                source,
+            };
             let in_base = base.partition(&partition.order.key).await?;
-            let refs = Refs::resolve(harvest.run, partition, in_base, base).await?.map_err(named)?;
+            let refs = Refs::resolve(harvest.run, partition, in_base, base)
+                .await?
+                .map_err(named)?;
             resolved.insert(partition.order.key, refs);
         }
         Ok(resolved)
@@ -164,7 +181,11 @@ impl Committer {
     async fn find_packs(&self, refs: &BTreeMap<PartitionKey, Refs>) -> Result<Vec<PackInfo>, CommitError> {
         let names: BTreeSet<PackName> = refs.values().flat_map(Refs::packs_added).collect();
         let looking = stream::iter(names.into_iter().map(|name| self.grants.require(name)));
-        looking.buffered(LOOKERS).try_collect().await.map_err(|source| CommitError::Pack { source })
+        looking
+            .buffered(LOOKERS)
+            .try_collect()
+            .await
+            .map_err(|source| CommitError::Pack { source })
     }
 
     async fn write_tree(
@@ -181,17 +202,23 @@ impl Committer {
         let mut writer = TreeWriter::new(cluster, harvest.run, self.lease.epoch(), key, base.tree()).await?;
         let mut topic: Option<TopicId> = None;
         for partition in &harvest.partitions {
-            let Some(refs) = refs.get(&partition.order.key) else { continue };
+            let Some(refs) = refs.get(&partition.order.key) else {
+                continue;
+            };
             if topic != Some(partition.order.key.topic_id) {
                 topic = Some(partition.order.key.topic_id);
-                writer.topic(partition.order.key.topic_id, &partition.order.topic).await?;
+                writer
+                    .topic(partition.order.key.topic_id, &partition.order.topic)
+                    .await?;
             }
             let inherited = refs.inherited.as_ref().map(|inherited| Inherited {
                 partition: inherited,
                 from: partition.shipped.log_start,
                 to: partition.shipped.inherited_to,
             });
-            writer.partition(&record(partition, refs), inherited, refs.chunks.iter().copied()).await?;
+            writer
+                .partition(&record(partition, refs), inherited, refs.chunks.iter().copied())
+                .await?;
         }
         let image = &harvest.view.metadata;
         let in_image = image.image.highest_leader_epoch().unwrap_or(LeaderEpoch(-1));
@@ -249,7 +276,10 @@ impl Committer {
             return Ok(Some(key));
         }
         let key = SealingKey::generate(repository.environment().random.as_ref());
-        repository.keys().store(&key, KeyPurpose::Manifest, &repository.config().manifest_recipients()).await?;
+        repository
+            .keys()
+            .store(&key, KeyPurpose::Manifest, &repository.config().manifest_recipients())
+            .await?;
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some((run, key.clone()));
         Ok(Some(key))
     }
@@ -269,7 +299,14 @@ impl Committer {
             phase_p: at(times.phase_p),
             metadata: at(times.metadata),
             shipped: at(times.shipped),
-            written: self.lease.cluster().repository().environment().clock.now().as_millisecond(),
+            written: self
+                .lease
+                .cluster()
+                .repository()
+                .environment()
+                .clock
+                .now()
+                .as_millisecond(),
         }
     }
 }
@@ -291,16 +328,21 @@ fn record(partition: &HarvestedPartition, refs: &Refs) -> PartitionRecord {
         source_directory: partition.shipped.directory,
         log_start: partition.shipped.log_start,
         end: match partition.cut {
+            Cut::Empty(offset) => End::Empty(offset),
+            // Every record was deleted between capture and shipping.
+            Cut::After(batch) if batch.end_offset <= partition.shipped.log_start => End::Empty(batch.end_offset),
             Cut::After(batch) => End::After(BatchEnd {
                 end_offset: batch.end_offset,
                 leader_epoch: batch.leader_epoch,
                 crc: batch.crc,
             }),
-            Cut::Empty(offset) => End::Empty(offset),
         },
         leader_epochs: partition.leader_epochs.clone(),
         compacted: partition.order.compacted,
-        producer_snapshot: refs.producer_snapshot.map(|chunk| ProducerSnapshot { offset: chunk.base_offset, chunk }),
+        producer_snapshot: refs.producer_snapshot.map(|chunk| ProducerSnapshot {
+            offset: chunk.base_offset,
+            chunk,
+        }),
         partition_metadata: partition.shipped.partition_metadata.clone(),
         vouched: partition.vouched,
     }
@@ -315,9 +357,17 @@ fn consistency(level: Level) -> Consistency {
 }
 
 fn gap(gap: &crate::sequencer::Gap) -> manifest::Gap {
-    manifest::Gap { what: gap.what.clone(), why: gap.why.clone(), remedy: gap.remedy.clone() }
+    manifest::Gap {
+        what: gap.what.clone(),
+        why: gap.why.clone(),
+        remedy: gap.remedy.clone(),
+    }
 }
 
 fn read_bytes(harvest: &Harvest) -> u64 {
-    harvest.partitions.iter().map(|partition| partition.shipped.read_bytes).sum()
+    harvest
+        .partitions
+        .iter()
+        .map(|partition| partition.shipped.read_bytes)
+        .sum()
 }

@@ -45,15 +45,24 @@ pub(crate) enum Input {
         sender: mpsc::UnboundedSender<proto::ToAgent>,
     },
     /// An agent says something.
-    Said { node: NodeId, session: u64, message: proto::from_agent::Message },
+    Said {
+        node: NodeId,
+        session: u64,
+        message: Box<proto::from_agent::Message>,
+    },
     /// A session is over.
     Closed { node: NodeId, session: u64 },
     /// An operator wants a snapshot. The answer is whether it is under way.
-    Create { label: String, reply: oneshot::Sender<Result<broadcast::Receiver<SnapshotProgress>, Busy>> },
+    Create {
+        label: String,
+        reply: oneshot::Sender<Result<broadcast::Receiver<SnapshotProgress>, Busy>>,
+    },
     /// An operator wants it ended. The answer is whether there was one.
     Cancel { reply: oneshot::Sender<bool> },
     /// An operator wants to know.
-    Status { reply: oneshot::Sender<Box<ClusterStatusReply>> },
+    Status {
+        reply: oneshot::Sender<Box<ClusterStatusReply>>,
+    },
     /// A commit came to its end.
     CommitEnded(Box<Result<(CommitResult, NextRun), CommitError>>),
     /// The run was given up and another one is open.
@@ -195,8 +204,13 @@ impl Conductor {
 
     fn take(&mut self, input: Input) -> Result<(), maxbrod_repository::Error> {
         match input {
-            Input::Opened { node, session, hello, sender } => self.opened(node, session, &hello, sender),
-            Input::Said { node, session, message } => self.said(node, session, message),
+            Input::Opened {
+                node,
+                session,
+                hello,
+                sender,
+            } => self.opened(node, session, &hello, sender),
+            Input::Said { node, session, message } => self.said(node, session, *message),
             Input::Closed { node, session } => self.closed(node, session),
             Input::Create { label, reply } => {
                 let answer = match self.sequencer.stage() {
@@ -247,7 +261,10 @@ impl Conductor {
                 match next {
                     Ok(next) => {
                         let next = self.enter(next);
-                        self.feed(Event::Committed { result, next: Some(next) });
+                        self.feed(Event::Committed {
+                            result,
+                            next: Some(next),
+                        });
                     }
                     Err(error) => {
                         self.feed(Event::Committed { result, next: None });
@@ -280,7 +297,11 @@ impl Conductor {
     }
 
     fn controllers(&self) -> BTreeSet<NodeId> {
-        self.sessions.iter().filter(|(_, session)| session.is_controller).map(|(node, _)| *node).collect()
+        self.sessions
+            .iter()
+            .filter(|(_, session)| session.is_controller)
+            .map(|(node, _)| *node)
+            .collect()
     }
 
     /// Lets a commit come to its end and takes leave of the agents.
@@ -295,7 +316,9 @@ impl Conductor {
         }
         self.feed(Event::Cancel);
         for session in self.sessions.values() {
-            let goodbye = proto::Goodbye { reason: "the coordinator is shutting down".to_owned() };
+            let goodbye = proto::Goodbye {
+                reason: "the coordinator is shutting down".to_owned(),
+            };
             let message = Some(proto::to_agent::Message::Goodbye(goodbye));
             // An agent that is gone needs no goodbye.
             let _ = session.sender.send(proto::ToAgent { message });

@@ -120,13 +120,17 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// Neither TLS nor `insecure`.
-    #[error("start without [tls]: agents could not be told from strangers; set [tls] ca, cert and key, or insecure = true on loopback")]
+    #[error(
+        "start without [tls]: agents could not be told from strangers; set [tls] ca, cert and key, or insecure = true on loopback"
+    )]
     NoTls,
     /// Both TLS and `insecure`.
     #[error("start with both [tls] and insecure = true: choose one")]
     TlsAndInsecure,
     /// Plain text beyond this host.
-    #[error("listen on {address} with insecure = true: plain text is for loopback addresses only; use 127.0.0.1 or set [tls]")]
+    #[error(
+        "listen on {address} with insecure = true: plain text is for loopback addresses only; use 127.0.0.1 or set [tls]"
+    )]
     InsecureBeyondLoopback {
         /// The address refused.
         address: SocketAddr,
@@ -149,9 +153,14 @@ impl ConfigError {
 impl Config {
     /// Reads a file and checks that its settings go together.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -164,7 +173,10 @@ impl Config {
             (false, Some(_)) => return Ok(()),
             (true, None) => {}
         }
-        match [self.listen, self.http_listen].into_iter().find(|address| !address.ip().is_loopback()) {
+        match [self.listen, self.http_listen]
+            .into_iter()
+            .find(|address| !address.ip().is_loopback())
+        {
             Some(address) => Err(ConfigError::InsecureBeyondLoopback { address }),
             None => Ok(()),
         }
@@ -182,7 +194,9 @@ fn default_http_listen() -> SocketAddr {
 fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map(Some).ok_or_else(|| {
-        serde::de::Error::custom(format!("{text:?} is no duration: write a number above 0 with s, m, h or d, as \"15m\""))
+        serde::de::Error::custom(format!(
+            "{text:?} is no duration: write a number above 0 with s, m, h or d, as \"15m\""
+        ))
     })
 }
 
@@ -198,5 +212,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "d" => 86_400,
         _ => return None,
     };
-    count.checked_mul(seconds).filter(|total| *total > 0).map(Duration::from_secs)
+    count
+        .checked_mul(seconds)
+        .filter(|total| *total > 0)
+        .map(Duration::from_secs)
 }

@@ -119,7 +119,11 @@ impl Coordinator {
         let tls = config.tls.as_ref().map(server_tls).transpose()?;
         let cache = Arc::new(Cache::open(&config.state_dir)?);
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let holder = format!("maxbrod-coordinator on {} (process {})", host.trim(), std::process::id());
+        let holder = format!(
+            "maxbrod-coordinator on {} (process {})",
+            host.trim(),
+            std::process::id()
+        );
         let environment = Environment::system(holder.clone());
         let location: Location = config.repository.parse()?;
         let store = Store::open(&location).await?;
@@ -131,17 +135,31 @@ impl Coordinator {
         // Said now rather than to the first agent.
         repository.id_key()?;
         if !repository.config().is_encrypted() {
-            warn!(location = store.location(), "the repository is NOT encrypted: whoever can read it can read all data");
+            warn!(
+                location = store.location(),
+                "the repository is NOT encrypted: whoever can read it can read all data"
+            );
         }
         let (grpc, listen) = self::listen(config.listen).await?;
         let (http, http_listen) = self::listen(config.http_listen).await?;
-        let url = config.http_url.clone().unwrap_or_else(|| format!("http://{http_listen}"));
-        let uploads = LocalUploads::new(&store, &format!("{}{}", url.trim_end_matches('/'), http::UPLOADS), environment);
+        let url = config
+            .http_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{http_listen}"));
+        let uploads = LocalUploads::new(
+            &store,
+            &format!("{}{}", url.trim_end_matches('/'), http::UPLOADS),
+            environment,
+        );
         let uploads = uploads.map(Arc::new);
         let granter: Arc<dyn Granter> = match (&uploads, SigningGranter::new(&store)) {
             (Some(uploads), _) => Arc::clone(uploads) as Arc<dyn Granter>,
             (None, Some(signing)) => Arc::new(signing),
-            (None, None) => return Err(CoordinatorError::NoGranter { location: store.location().to_owned() }),
+            (None, None) => {
+                return Err(CoordinatorError::NoGranter {
+                    location: store.location().to_owned(),
+                });
+            }
         };
         let (ended_sender, ended) = mpsc::channel(1);
         let house = Arc::new(House::new(Parts {
@@ -155,7 +173,15 @@ impl Coordinator {
             cluster_id: config.cluster_id,
             ended: ended_sender,
         }));
-        Ok(Self { house, ended, grpc, listen, http, http_listen, tls })
+        Ok(Self {
+            house,
+            ended,
+            grpc,
+            listen,
+            http,
+            http_listen,
+            tls,
+        })
     }
 
     /// Where agents and operators connect.
@@ -170,7 +196,15 @@ impl Coordinator {
 
     /// Serves until `shutdown` is done, or until it must stop: a newer coordinator has taken over, say.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), CoordinatorError> {
-        let Self { house, mut ended, grpc, listen, http, http_listen, tls } = self;
+        let Self {
+            house,
+            mut ended,
+            grpc,
+            listen,
+            http,
+            http_listen,
+            tls,
+        } = self;
         info!(%listen, %http_listen, "listening");
         let (stop, stopped) = watch::channel(false);
         let mut grpc_server = tokio::spawn(serve_grpc(grpc, listen, tls, Arc::clone(&house), stopped.clone()));
@@ -221,7 +255,10 @@ async fn serve_grpc(
     house: Arc<House>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), CoordinatorError> {
-    let failed = |source: tonic::transport::Error| CoordinatorError::Serve { address, source: Box::new(source) };
+    let failed = |source: tonic::transport::Error| CoordinatorError::Serve {
+        address,
+        source: Box::new(source),
+    };
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
@@ -236,7 +273,10 @@ async fn serve_grpc(
         // A sender that is gone means the same.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await.map_err(failed)
+    router
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .await
+        .map_err(failed)
 }
 
 async fn serve_http(
@@ -248,22 +288,37 @@ async fn serve_http(
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    let served = axum::serve(listener, http::router(house)).with_graceful_shutdown(stop).await;
-    served.map_err(|source| CoordinatorError::Serve { address, source: Box::new(source) })
+    let served = axum::serve(listener, http::router(house))
+        .with_graceful_shutdown(stop)
+        .await;
+    served.map_err(|source| CoordinatorError::Serve {
+        address,
+        source: Box::new(source),
+    })
 }
 
 fn flatten(
     result: Result<Result<(), CoordinatorError>, tokio::task::JoinError>,
     address: SocketAddr,
 ) -> Result<(), CoordinatorError> {
-    result.unwrap_or_else(|source| Err(CoordinatorError::Serve { address, source: Box::new(source) }))
+    result.unwrap_or_else(|source| {
+        Err(CoordinatorError::Serve {
+            address,
+            source: Box::new(source),
+        })
+    })
 }
 
 /// Mutual TLS: whoever has no certificate of the authority is not talked to.
 fn server_tls(tls: &Tls) -> Result<ServerTlsConfig, CoordinatorError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| CoordinatorError::TlsFile { path: path.to_owned(), source })
+        std::fs::read(path).map_err(|source| CoordinatorError::TlsFile {
+            path: path.to_owned(),
+            source,
+        })
     };
     let identity = Identity::from_pem(read(&tls.cert)?, read(&tls.key)?);
-    Ok(ServerTlsConfig::new().identity(identity).client_ca_root(Certificate::from_pem(read(&tls.ca)?)))
+    Ok(ServerTlsConfig::new()
+        .identity(identity)
+        .client_ca_root(Certificate::from_pem(read(&tls.ca)?)))
 }

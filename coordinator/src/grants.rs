@@ -31,14 +31,24 @@ impl Grants {
     /// Begins; the names of earlier terms are told apart by their epoch.
     pub(crate) fn new(lease: Arc<Lease>, granter: Arc<dyn Granter>, cache: Arc<Cache>) -> Self {
         let scope = format!("{}/{}", lease.cluster().repository().id(), lease.cluster_id());
-        Self { lease, granter, cache, scope, next: AtomicU64::new(0), known: Mutex::default() }
+        Self {
+            lease,
+            granter,
+            cache,
+            scope,
+            next: AtomicU64::new(0),
+            known: Mutex::default(),
+        }
     }
 
     /// Grants the upload of a pack for the open run.
     pub(crate) async fn grant(&self, run: u64, length: u64, sha256: [u8; 32]) -> Result<(PackName, Grant)> {
         if length == 0 || length > LONGEST {
             let object = format!("a pack of run {run}");
-            return Err(Error::UploadRefused { object, reason: format!("a pack of {length} bytes cannot be") });
+            return Err(Error::UploadRefused {
+                object,
+                reason: format!("a pack of {length} bytes cannot be"),
+            });
         }
         // An older coordinator must not have anything stored that a newer one does not know of.
         self.lease.check(run).await?;
@@ -53,8 +63,16 @@ impl Grants {
     pub(crate) async fn store(&self, run: u64, bytes: Bytes) -> Result<PackInfo> {
         self.lease.check(run).await?;
         let name = self.name(run);
-        let info = PackInfo { name, length: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() };
-        self.lease.cluster().store().create_new(&self.lease.cluster().names().pack(name), bytes).await?;
+        let info = PackInfo {
+            name,
+            length: bytes.len() as u64,
+            sha256: Sha256::digest(&bytes).into(),
+        };
+        self.lease
+            .cluster()
+            .store()
+            .create_new(&self.lease.cluster().names().pack(name), bytes)
+            .await?;
         self.remember(info);
         Ok(info)
     }
@@ -80,7 +98,11 @@ impl Grants {
         let Some(info) = known else {
             // Granted by an earlier term whose cache is gone: what the store has is all there is to know.
             let bytes = store.get(&object).await?;
-            return Ok(PackInfo { name, length: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() });
+            return Ok(PackInfo {
+                name,
+                length: bytes.len() as u64,
+                sha256: Sha256::digest(&bytes).into(),
+            });
         };
         match confirm(store, &object, info.length).await? {
             Confirmation::Stored => Ok(info),
@@ -96,7 +118,10 @@ impl Grants {
     pub(crate) async fn store_key(&self, key: KeyId, wrapped: Vec<u8>) -> Result<()> {
         let repository = self.lease.cluster().repository();
         let recipients: Vec<Recipient> = repository.config().recipients().to_vec();
-        repository.keys().store_wrapped(KeyObject::new(key, KeyPurpose::Data, recipients, wrapped)).await
+        repository
+            .keys()
+            .store_wrapped(KeyObject::new(key, KeyPurpose::Data, recipients, wrapped))
+            .await
     }
 
     /// Forgets the packs of runs that have ended.
@@ -108,7 +133,11 @@ impl Grants {
     }
 
     fn name(&self, run: u64) -> PackName {
-        PackName { run, epoch: self.lease.epoch(), sequence: self.next.fetch_add(1, Ordering::Relaxed) }
+        PackName {
+            run,
+            epoch: self.lease.epoch(),
+            sequence: self.next.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     fn remember(&self, info: PackInfo) {
@@ -126,6 +155,8 @@ impl Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grants").field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Grants")
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
     }
 }

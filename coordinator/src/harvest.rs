@@ -152,7 +152,11 @@ impl Shipped {
     /// Adds a later piece; a repeated one changes nothing. The pieces' headers agree; where only one says something, that counts.
     pub fn extend(&mut self, piece: Self) {
         for chunk in piece.chunks {
-            if self.chunks.last().is_none_or(|last| last.base_offset < chunk.base_offset) {
+            if self
+                .chunks
+                .last()
+                .is_none_or(|last| last.base_offset < chunk.base_offset)
+            {
                 self.chunks.push(chunk);
             }
         }

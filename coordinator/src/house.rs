@@ -71,7 +71,17 @@ pub(crate) struct Parts {
 
 impl House {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { repository, granter, uploads, cache, snapshot, timing, holder, cluster_id, ended } = parts;
+        let Parts {
+            repository,
+            granter,
+            uploads,
+            cache,
+            snapshot,
+            timing,
+            holder,
+            cluster_id,
+            ended,
+        } = parts;
         Self {
             repository,
             granter,
@@ -97,10 +107,12 @@ impl House {
         if self.cluster_id.is_some() {
             return self.cluster_id.clone();
         }
-        self.cache.cluster_id(&self.repository.id().to_string()).unwrap_or_else(|error| {
-            warn!(%error, "not using the cache");
-            None
-        })
+        self.cache
+            .cluster_id(&self.repository.id().to_string())
+            .unwrap_or_else(|error| {
+                warn!(%error, "not using the cache");
+                None
+            })
     }
 
     /// The term; begun now for this cluster if there is none.
@@ -123,7 +135,11 @@ impl House {
         }
         let start = Instant::now();
         let clock = WallClock::starting_at(self.repository.environment().clock.now());
-        let grants = Arc::new(Grants::new(Arc::clone(&lease), Arc::clone(&self.granter), Arc::clone(&self.cache)));
+        let grants = Arc::new(Grants::new(
+            Arc::clone(&lease),
+            Arc::clone(&self.granter),
+            Arc::clone(&self.cache),
+        ));
         let committer = Arc::new(Committer::new(Arc::clone(&lease), Arc::clone(&grants), clock));
         let epoch = lease.epoch();
         let run = lease.open_next().await?.run;
@@ -153,6 +169,8 @@ impl House {
 
 impl fmt::Debug for House {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("House").field("repository", &self.repository).finish_non_exhaustive()
+        f.debug_struct("House")
+            .field("repository", &self.repository)
+            .finish_non_exhaustive()
     }
 }

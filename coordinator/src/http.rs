@@ -37,7 +37,11 @@ async fn ready(State(house): State<Arc<House>>) -> Response {
 
 async fn metrics(State(house): State<Arc<House>>) -> Response {
     let now = house.repository.environment().clock.now().as_second();
-    ([("content-type", "text/plain; version=0.0.4")], house.metrics.render(now)).into_response()
+    (
+        [("content-type", "text/plain; version=0.0.4")],
+        house.metrics.render(now),
+    )
+        .into_response()
 }
 
 async fn upload(State(house): State<Arc<House>>, Path(token): Path<String>, body: Body) -> Response {

@@ -68,7 +68,14 @@ impl Layout {
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionKey, &Topic, &Partition)> {
         self.topics.iter().flat_map(|(topic_id, topic)| {
             topic.partitions.iter().map(move |(partition, state)| {
-                (PartitionKey { topic_id: *topic_id, partition: *partition }, topic, state)
+                (
+                    PartitionKey {
+                        topic_id: *topic_id,
+                        partition: *partition,
+                    },
+                    topic,
+                    state,
+                )
             })
         })
     }
@@ -88,7 +95,10 @@ impl Layout {
         let image = &metadata.image;
         let topics = image.topics().map(|topic| {
             let config = image.topic_config(topic.name(), defaults);
-            let partitions = topic.partitions().map(|record| (record.partition_id, Partition::of(record))).collect();
+            let partitions = topic
+                .partitions()
+                .map(|record| (record.partition_id, Partition::of(record)))
+                .collect();
             let layout = Topic {
                 name: topic.name().to_owned(),
                 compacted: config.cleanup_policy.compact,
@@ -123,13 +133,17 @@ impl Partition {
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const MONTH_MS: i64 = 30 * DAY_MS;
 
 fn class_of(config: &TopicConfig) -> RetentionClass {
-    match config.retention_ms {
-        _ if config.cleanup_policy.compact => RetentionClass::Compacted,
-        _ if !config.cleanup_policy.delete => RetentionClass::Long,
-        0..=DAY_MS => RetentionClass::Day,
-        retention if retention >= 0 && retention <= 30 * DAY_MS => RetentionClass::Month,
-        _ => RetentionClass::Long,
+    let retention = config.retention_ms;
+    if config.cleanup_policy.compact {
+        RetentionClass::Compacted
+    } else if !config.cleanup_policy.delete || retention < 0 || retention > MONTH_MS {
+        RetentionClass::Long
+    } else if retention > DAY_MS {
+        RetentionClass::Month
+    } else {
+        RetentionClass::Day
     }
 }

@@ -3,11 +3,12 @@
 //! Whoever took the newest epoch is the coordinator. An older one learns of it with its next entry or grant, and has to stop.
 
 use maxbrod_kafka::ClusterId;
-use maxbrod_repository::{
-    Appended, Cluster, Committed, Error, Event, Journal, OpenRun, Result, Snapshot,
-};
+use maxbrod_repository::{Appended, Cluster, Committed, Error, Event, Journal, OpenRun, Result, Snapshot};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
+
+#[cfg(test)]
+mod tests;
 
 /// How often an append whose fate the store did not tell is tried again.
 const TRIES: usize = 3;
@@ -25,7 +26,11 @@ impl Lease {
     pub(crate) async fn take(cluster: Cluster, holder: &str) -> Result<Self> {
         let mut journal = Journal::load(&cluster).await?;
         let epoch = journal.take_epoch(holder).await?;
-        let lease = Self { cluster, epoch, journal: Mutex::new(journal) };
+        let lease = Self {
+            cluster,
+            epoch,
+            journal: Mutex::new(journal),
+        };
         let run = lease.adopt().await?;
         info!(cluster = %lease.cluster.id(), epoch, run = run.run, "took the epoch");
         Ok(lease)
@@ -64,7 +69,10 @@ impl Lease {
         journal.check_epoch().await?;
         match journal.state().open_run {
             Some(open) if open.run == run => Ok(()),
-            _ => Err(Error::Forbidden { event: "committed", reason: format!("run {run} is not open any more") }),
+            _ => Err(Error::Forbidden {
+                event: "committed",
+                reason: format!("run {run} is not open any more"),
+            }),
         }
     }
 
@@ -73,13 +81,21 @@ impl Lease {
         let mut journal = self.journal.lock().await;
         let mut tries = 0;
         loop {
-            match journal.append_until_written(Event::Committed(Box::new(committed.clone()))).await {
+            match journal
+                .append_until_written(Event::Committed(Box::new(committed.clone())))
+                .await
+            {
                 Ok(_) => return Ok(()),
                 Err(error @ Error::Uncertain { .. }) => {
                     warn!(%error, "looking whether the commit is in the journal");
                     tries += 1;
                     journal.refresh().await?;
-                    if journal.state().snapshots.get(&committed.run).is_some_and(|found| found.committed.root == committed.root) {
+                    if journal
+                        .state()
+                        .snapshots
+                        .get(&committed.run)
+                        .is_some_and(|found| found.committed.root == committed.root)
+                    {
                         return Ok(());
                     }
                     if tries >= TRIES {
@@ -100,7 +116,12 @@ impl Lease {
     pub(crate) async fn close_run(&self, reason: &str) -> Result<()> {
         let mut journal = self.journal.lock().await;
         if let Some(run) = journal.state().open_run {
-            journal.append_until_written(Event::RunClosed { run: run.run, reason: reason.to_owned() }).await?;
+            journal
+                .append_until_written(Event::RunClosed {
+                    run: run.run,
+                    reason: reason.to_owned(),
+                })
+                .await?;
         }
         Ok(())
     }
@@ -118,7 +139,9 @@ impl Lease {
             && let Some(run) = journal.state().open_run
         {
             let reason = "the snapshot that it was built on was deleted".to_owned();
-            journal.append_until_written(Event::RunClosed { run: run.run, reason }).await?;
+            journal
+                .append_until_written(Event::RunClosed { run: run.run, reason })
+                .await?;
         }
         open(&mut journal).await
     }
@@ -126,7 +149,10 @@ impl Lease {
 
 fn has_lost_base(journal: &Journal) -> bool {
     let state = journal.state();
-    state.open_run.and_then(|run| run.base).is_some_and(|base| !state.snapshots.contains_key(&base))
+    state
+        .open_run
+        .and_then(|run| run.base)
+        .is_some_and(|base| !state.snapshots.contains_key(&base))
 }
 
 /// The open run; opened now if there is none.

@@ -79,24 +79,84 @@ impl Metrics {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
         };
-        line("maxbrod_epoch", "gauge", "Term of this coordinator.", figures.epoch as f64);
-        line("maxbrod_open_run", "gauge", "Number of the open run.", figures.open_run as f64);
-        line("maxbrod_agents_connected", "gauge", "Agents with an open session.", figures.agents as f64);
-        line("maxbrod_snapshots_done_total", "counter", "Snapshots committed since the start.", figures.done as f64);
-        line("maxbrod_snapshots_failed_total", "counter", "Snapshots that failed or were cancelled.", figures.failed as f64);
-        line("maxbrod_grants_total", "counter", "Uploads granted since the start.", figures.grants as f64);
-        line("maxbrod_new_bytes_total", "counter", "Sealed bytes stored by committed snapshots.", figures.new_bytes as f64);
+        line(
+            "maxbrod_epoch",
+            "gauge",
+            "Term of this coordinator.",
+            figures.epoch as f64,
+        );
+        line(
+            "maxbrod_open_run",
+            "gauge",
+            "Number of the open run.",
+            figures.open_run as f64,
+        );
+        line(
+            "maxbrod_agents_connected",
+            "gauge",
+            "Agents with an open session.",
+            figures.agents as f64,
+        );
+        line(
+            "maxbrod_snapshots_done_total",
+            "counter",
+            "Snapshots committed since the start.",
+            figures.done as f64,
+        );
+        line(
+            "maxbrod_snapshots_failed_total",
+            "counter",
+            "Snapshots that failed or were cancelled.",
+            figures.failed as f64,
+        );
+        line(
+            "maxbrod_grants_total",
+            "counter",
+            "Uploads granted since the start.",
+            figures.grants as f64,
+        );
+        line(
+            "maxbrod_new_bytes_total",
+            "counter",
+            "Sealed bytes stored by committed snapshots.",
+            figures.new_bytes as f64,
+        );
         if let Some(last) = figures.last_done {
             let age = now.saturating_sub(last).max(0) as f64;
-            line("maxbrod_last_snapshot_age_seconds", "gauge", "Time since the newest snapshot was committed.", age);
+            line(
+                "maxbrod_last_snapshot_age_seconds",
+                "gauge",
+                "Time since the newest snapshot was committed.",
+                age,
+            );
         }
         if figures.done > 0 {
             let freeze = figures.last_freeze.as_secs_f64();
             let duration = figures.last_duration.as_secs_f64();
-            line("maxbrod_last_snapshot_freeze_seconds", "gauge", "From phase M to the metadata after phase p.", freeze);
-            line("maxbrod_last_snapshot_duration_seconds", "gauge", "From the request to the commit.", duration);
-            line("maxbrod_last_snapshot_new_bytes", "gauge", "Sealed bytes stored for it.", figures.last_new_bytes as f64);
-            line("maxbrod_last_snapshot_gaps", "gauge", "What it does not hold or vouch for.", figures.gaps as f64);
+            line(
+                "maxbrod_last_snapshot_freeze_seconds",
+                "gauge",
+                "From phase M to the metadata after phase p.",
+                freeze,
+            );
+            line(
+                "maxbrod_last_snapshot_duration_seconds",
+                "gauge",
+                "From the request to the commit.",
+                duration,
+            );
+            line(
+                "maxbrod_last_snapshot_new_bytes",
+                "gauge",
+                "Sealed bytes stored for it.",
+                figures.last_new_bytes as f64,
+            );
+            line(
+                "maxbrod_last_snapshot_gaps",
+                "gauge",
+                "What it does not hold or vouch for.",
+                figures.gaps as f64,
+            );
         }
         text
     }
@@ -134,7 +194,13 @@ mod tests {
             result: Ok(result),
         };
         metrics.count_outcome(&outcome, 1_000);
-        metrics.count_outcome(&Outcome { result: Err(Failure::new("x", "y", "z")), ..outcome }, 1_005);
+        metrics.count_outcome(
+            &Outcome {
+                result: Err(Failure::new("x", "y", "z")),
+                ..outcome
+            },
+            1_005,
+        );
         let text = metrics.render(1_060);
         for expected in [
             "\nmaxbrod_snapshots_done_total 1\n",

@@ -56,7 +56,10 @@ impl Operator for OperatorService {
         let progress = match self.ask(|reply| Input::Create { label, reply }).await? {
             Ok(progress) => progress,
             Err(busy) => {
-                let message = format!("take a snapshot: one is under way (stage {}); wait for it or cancel it", busy.0);
+                let message = format!(
+                    "take a snapshot: one is under way (stage {}); wait for it or cancel it",
+                    busy.0
+                );
                 return Err(with_code(Status::already_exists(message), "snapshot-under-way"));
             }
         };
@@ -73,10 +76,7 @@ impl Operator for OperatorService {
         Ok(Response::new(CancelSnapshotReply { cancelled }))
     }
 
-    async fn cluster_status(
-        &self,
-        _: Request<ClusterStatusRequest>,
-    ) -> Result<Response<ClusterStatusReply>, Status> {
+    async fn cluster_status(&self, _: Request<ClusterStatusRequest>) -> Result<Response<ClusterStatusReply>, Status> {
         if self.house.term().is_none() {
             return Ok(Response::new(ClusterStatusReply {
                 cluster_id: self.house.cluster_id.clone().unwrap_or_default(),
@@ -106,7 +106,9 @@ async fn forward(
             // Older progress was overtaken by newer.
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => {
-                let _ = sender.send(Err(Status::unavailable("the coordinator is shutting down"))).await;
+                let _ = sender
+                    .send(Err(Status::unavailable("the coordinator is shutting down")))
+                    .await;
                 return;
             }
         }

@@ -125,11 +125,15 @@ impl Quorum {
     /// replaced, and hides a newer epoch. Returns whether the image changed.
     fn fold(&mut self, answered: &BTreeSet<NodeId>) -> Result<bool, QuorumError> {
         let mut changed = self.adopt_checkpoint()?;
-        let Some(mut folded) = self.folded.take() else { return Ok(false) };
+        let Some(mut folded) = self.folded.take() else {
+            return Ok(false);
+        };
         // Logs that were sent anew have not been compared yet.
         self.trim(folded.at);
         self.folded = Some(folded.clone());
-        let Some((node, committed)) = common_batches(&self.nodes, &self.voters(), answered) else { return Ok(changed) };
+        let Some((node, committed)) = common_batches(&self.nodes, &self.voters(), answered) else {
+            return Ok(changed);
+        };
         self.folded = None;
         for batch in committed {
             if let Err(why) = folded.replay(&batch) {
@@ -201,7 +205,11 @@ impl Quorum {
     /// Whether so many logs contradict what was folded that it cannot have been committed.
     fn is_contradicted(&self) -> bool {
         let voters = self.voters();
-        let contradicting = self.nodes.iter().filter(|(node, log)| voters.contains(node) && log.contradicts()).count();
+        let contradicting = self
+            .nodes
+            .iter()
+            .filter(|(node, log)| voters.contains(node) && log.contradicts())
+            .count();
         contradicting > voters.len() / 2
     }
 
@@ -219,12 +227,18 @@ fn common_batches(
     voters: &BTreeSet<NodeId>,
     answered: &BTreeSet<NodeId>,
 ) -> Option<(NodeId, Vec<Arc<LogBatch>>)> {
-    let logs = || nodes.iter().filter(|(node, _)| voters.contains(node) && answered.contains(node));
+    let logs = || {
+        nodes
+            .iter()
+            .filter(|(node, _)| voters.contains(node) && answered.contains(node))
+    };
     let newest_epoch = logs().filter_map(|(_, log)| log.last()).map(|(epoch, _)| epoch).max()?;
     let mut holders: BTreeMap<(Offset, LeaderEpoch, u32), usize> = BTreeMap::new();
     for (_, log) in logs().filter(|(_, log)| log.holds_folded()) {
         for batch in log.tail() {
-            *holders.entry((batch.end.end_offset, batch.end.leader_epoch, batch.end.crc)).or_default() += 1;
+            *holders
+                .entry((batch.end.end_offset, batch.end.leader_epoch, batch.end.crc))
+                .or_default() += 1;
         }
     }
     let majority = voters.len() / 2 + 1;
@@ -233,5 +247,12 @@ fn common_batches(
         return None;
     }
     let (node, holder) = logs().find(|(_, log)| log.holds_folded() && log.tail().any(|batch| batch.is(last)))?;
-    Some((*node, holder.tail().take_while(|batch| batch.end.end_offset <= last.0).cloned().collect()))
+    Some((
+        *node,
+        holder
+            .tail()
+            .take_while(|batch| batch.end.end_offset <= last.0)
+            .cloned()
+            .collect(),
+    ))
 }

@@ -29,7 +29,9 @@ pub enum Refusal {
         ours: String,
     },
     /// It speaks another protocol.
-    #[error("admit the agent of node {node}: it speaks protocol version {theirs}, this coordinator {PROTOCOL_VERSION}; update the older of the two")]
+    #[error(
+        "admit the agent of node {node}: it speaks protocol version {theirs}, this coordinator {PROTOCOL_VERSION}; update the older of the two"
+    )]
     ProtocolVersion {
         /// The node.
         node: NodeId,
@@ -102,7 +104,11 @@ impl Agent {
 
     /// Its node's log dirs, as last seen.
     pub fn log_dirs(&self) -> &[LogDir] {
-        if self.status.log_dirs.is_empty() { &self.hello.log_dirs } else { &self.status.log_dirs }
+        if self.status.log_dirs.is_empty() {
+            &self.hello.log_dirs
+        } else {
+            &self.status.log_dirs
+        }
     }
 }
 
@@ -116,7 +122,10 @@ pub struct Registry {
 impl Registry {
     /// Begins with session numbers that no earlier coordinator gave out.
     pub fn new(epoch: u64) -> Self {
-        Self { agents: BTreeMap::new(), last_session: epoch << 32 }
+        Self {
+            agents: BTreeMap::new(),
+            last_session: epoch << 32,
+        }
     }
 
     /// Admits an agent and gives its session a number. The same process may come back on a new connection, and takes over its
@@ -124,12 +133,22 @@ impl Registry {
     pub fn admit(&mut self, cluster_id: &str, hello: Hello, now: i64) -> Result<u64, Refusal> {
         let node = NodeId(hello.node_id);
         check(cluster_id, &hello)?;
-        if self.agents.get(&node).is_some_and(|agent| agent.connected && agent.hello.incarnation != hello.incarnation) {
+        if self
+            .agents
+            .get(&node)
+            .is_some_and(|agent| agent.connected && agent.hello.incarnation != hello.incarnation)
+        {
             return Err(Refusal::TwoAgents { node });
         }
         self.last_session += 1;
         let session = self.last_session;
-        let agent = Agent { session, connected: true, hello, status: Status::default(), last_seen: now };
+        let agent = Agent {
+            session,
+            connected: true,
+            hello,
+            status: Status::default(),
+            last_seen: now,
+        };
         self.agents.insert(node, agent);
         Ok(session)
     }
@@ -156,7 +175,9 @@ impl Registry {
 
     /// The agent of a live session.
     pub fn session(&self, session: u64) -> Option<&Agent> {
-        self.agents.values().find(|agent| agent.session == session && agent.connected)
+        self.agents
+            .values()
+            .find(|agent| agent.session == session && agent.connected)
     }
 
     /// All agents, by node.
@@ -169,16 +190,27 @@ impl Registry {
 pub fn check(cluster_id: &str, hello: &Hello) -> Result<(), Refusal> {
     let node = NodeId(hello.node_id);
     if hello.protocol_version != PROTOCOL_VERSION {
-        return Err(Refusal::ProtocolVersion { node, theirs: hello.protocol_version });
+        return Err(Refusal::ProtocolVersion {
+            node,
+            theirs: hello.protocol_version,
+        });
     }
     if hello.cluster_id.is_empty() {
-        return Err(Refusal::Malformed { why: format!("the agent of node {node} names no cluster id") });
+        return Err(Refusal::Malformed {
+            why: format!("the agent of node {node} names no cluster id"),
+        });
     }
     if hello.cluster_id != cluster_id {
-        return Err(Refusal::ForeignCluster { node, theirs: hello.cluster_id.clone(), ours: cluster_id.to_owned() });
+        return Err(Refusal::ForeignCluster {
+            node,
+            theirs: hello.cluster_id.clone(),
+            ours: cluster_id.to_owned(),
+        });
     }
     if hello.incarnation.len() != 16 {
-        return Err(Refusal::Malformed { why: format!("the agent of node {node} has no incarnation of 16 bytes") });
+        return Err(Refusal::Malformed {
+            why: format!("the agent of node {node} has no incarnation of 16 bytes"),
+        });
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ pub struct Schedule {
 impl Schedule {
     /// Begins now; the first turn comes after one interval.
     pub fn new(every: Duration, now: Moment) -> Self {
-        Self { every, next: now.after(every) }
+        Self {
+            every,
+            next: now.after(every),
+        }
     }
 
     /// Whether a snapshot is due. One that is due is due once.

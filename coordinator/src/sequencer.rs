@@ -24,9 +24,7 @@ use std::time::Duration;
 use maxbrod_kafka::NodeId;
 
 pub use command::{Assign, Command, CutOrder, Query, QueryPartition, Ship, SourceOrder};
-pub use event::{
-    BaseSummary, Event, Moment, OpenRun, Phase, Report, Reports, Seen, ShipFailure, Standing, View,
-};
+pub use event::{BaseSummary, Event, Moment, OpenRun, Phase, Report, Reports, Seen, ShipFailure, Standing, View};
 pub use outcome::{CommitResult, Failure, Gap, Outcome, Progress, Stage};
 
 use assignment::Assignments;
@@ -158,7 +156,12 @@ impl Sequencer {
                     self.on_no_view(&why, now, &mut out);
                 }
             }
-            Event::Status { node, run, backlog, shipped } => {
+            Event::Status {
+                node,
+                run,
+                backlog,
+                shipped,
+            } => {
                 self.assignments.status(node, run, backlog, shipped);
                 self.on_sign_of_life(node, now);
             }
@@ -190,7 +193,9 @@ impl Sequencer {
         self.last_reading += 1;
         self.reading = true;
         self.looked = now;
-        out.push(Command::ReadMetadata { reading: self.last_reading });
+        out.push(Command::ReadMetadata {
+            reading: self.last_reading,
+        });
     }
 
     fn is_awaited(&mut self, reading: u64, now: Moment) -> bool {

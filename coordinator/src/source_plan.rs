@@ -82,7 +82,13 @@ pub fn choose(
         .iter()
         .copied()
         .filter(|node| connected.contains(node) && !excluded.contains(node))
-        .min_by_key(|node| (partition.leader == Some(*node), load.get(node).copied().unwrap_or(0), *node))
+        .min_by_key(|node| {
+            (
+                partition.leader == Some(*node),
+                load.get(node).copied().unwrap_or(0),
+                *node,
+            )
+        })
 }
 
 fn is_candidate(partition: &Partition, connected: &BTreeSet<NodeId>, node: NodeId) -> bool {

@@ -21,6 +21,8 @@ pub(crate) fn of_error(error: &Error) -> Status {
 
 /// Adds a stable code.
 pub(crate) fn with_code(mut status: Status, code: &'static str) -> Status {
-    status.metadata_mut().insert("maxbrod-code", MetadataValue::from_static(code));
+    status
+        .metadata_mut()
+        .insert("maxbrod-code", MetadataValue::from_static(code));
     status
 }

@@ -27,7 +27,10 @@ pub(crate) struct WireError {
 
 impl WireError {
     fn new(message: &'static str, why: impl Into<String>) -> Self {
-        Self { message, why: why.into() }
+        Self {
+            message,
+            why: why.into(),
+        }
     }
 
     /// A stable code.
@@ -42,11 +45,15 @@ pub(crate) fn partition_key(message: &'static str, topic_id: &[u8], partition: i
     if partition < 0 {
         return Err(WireError::new(message, format!("partition {partition} cannot be")));
     }
-    Ok(PartitionKey { topic_id, partition: PartitionId(partition) })
+    Ok(PartitionKey {
+        topic_id,
+        partition: PartitionId(partition),
+    })
 }
 
 fn uuid(message: &'static str, bytes: &[u8]) -> Result<Uuid, WireError> {
-    let bytes: [u8; 16] =
-        bytes.try_into().map_err(|_| WireError::new(message, format!("an id of {} bytes instead of 16", bytes.len())))?;
+    let bytes: [u8; 16] = bytes
+        .try_into()
+        .map_err(|_| WireError::new(message, format!("an id of {} bytes instead of 16", bytes.len())))?;
     Ok(Uuid(bytes))
 }

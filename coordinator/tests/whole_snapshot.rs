@@ -9,7 +9,9 @@ use std::time::Duration;
 use maxbrod_kafka::metadata::{Checkpoint, Position};
 use maxbrod_kafka::{Offset, PartitionId};
 use maxbrod_proto::operator::ClusterStatusRequest;
-use maxbrod_repository::{Cluster, ContentId, End, Expected, Identities, InitOptions, Journal, Role, open as open_blob};
+use maxbrod_repository::{
+    Cluster, ContentId, End, Expected, Identities, InitOptions, Journal, Role, open as open_blob,
+};
 use support::{CLUSTER, Disks, FakeAgent, Metadata, Running, Shared, batch, config, init, open, start, topic_id, tree};
 
 const ORDERS: u8 = 1;
@@ -20,7 +22,10 @@ fn disks() -> Shared {
     let mut metadata = Metadata::of_cluster(&[1, 2, 3]);
     metadata.create_topic(ORDERS, "orders", &[&[1, 2, 3], &[2, 3]]);
     metadata.create_topic(STATE, "__transaction_state", &[&[3, 1]]);
-    let mut disks = Disks { metadata: metadata.batches, ..Disks::default() };
+    let mut disks = Disks {
+        metadata: metadata.batches,
+        ..Disks::default()
+    };
     let orders: Vec<_> = (0..5).map(|i| batch(i * 10, 0, 10, "orders")).collect();
     for node in [1, 2, 3] {
         disks.logs.insert((node, topic_id(ORDERS), 0), orders.clone());
@@ -29,20 +34,33 @@ fn disks() -> Shared {
         disks.logs.insert((node, topic_id(ORDERS), 1), Vec::new());
     }
     for node in [3, 1] {
-        disks.logs.insert((node, topic_id(STATE), 0), vec![batch(0, 0, 3, "state"), batch(3, 1, 3, "state")]);
+        disks.logs.insert(
+            (node, topic_id(STATE), 0),
+            vec![batch(0, 0, 3, "state"), batch(3, 1, 3, "state")],
+        );
     }
     Arc::new(Mutex::new(disks))
 }
 
 fn append(disks: &Shared, node: i32, topic: u8, partition: i32, bytes: bytes::Bytes) {
-    disks.lock().unwrap().logs.get_mut(&(node, topic_id(topic), partition)).unwrap().push(bytes);
+    disks
+        .lock()
+        .unwrap()
+        .logs
+        .get_mut(&(node, topic_id(topic), partition))
+        .unwrap()
+        .push(bytes);
 }
 
 async fn agents(running: &Running, disks: &Shared) -> Vec<FakeAgent> {
     let mut agents = Vec::new();
     for node in [1, 2, 3] {
         let hello = FakeAgent::hello(node, node as u8);
-        agents.push(FakeAgent::connect(running.grpc, hello, Arc::clone(disks)).await.unwrap());
+        agents.push(
+            FakeAgent::connect(running.grpc, hello, Arc::clone(disks))
+                .await
+                .unwrap(),
+        );
     }
     agents
 }
@@ -54,7 +72,10 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let house = Self { repository: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() };
+        let house = Self {
+            repository: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+        };
         init(house.repository.path(), InitOptions::NotEncrypted).await;
         house
     }
@@ -71,7 +92,11 @@ impl House {
 /// The log of a partition, as a restore would put it together.
 async fn restored(cluster: &Cluster, snapshot: &str, topic: u8, partition: i32) -> Vec<u8> {
     let tree = tree(cluster, snapshot).await;
-    let found = tree.find(topic_id(topic), PartitionId(partition)).await.unwrap().expect("the partition is in it");
+    let found = tree
+        .find(topic_id(topic), PartitionId(partition))
+        .await
+        .unwrap()
+        .expect("the partition is in it");
     let mut log = Vec::new();
     for chunk in tree.all_chunks(&found).await.unwrap() {
         log.extend(blob(cluster, chunk.id, &chunk).await);
@@ -81,8 +106,17 @@ async fn restored(cluster: &Cluster, snapshot: &str, topic: u8, partition: i32) 
 
 async fn blob(cluster: &Cluster, id: ContentId, chunk: &maxbrod_repository::ChunkRef) -> Vec<u8> {
     let object = cluster.names().pack(chunk.pack);
-    let sealed = cluster.store().get_range(&object, chunk.position..chunk.position + chunk.length).await.unwrap();
-    let expected = Expected { role: Role::Chunk, id, limit: 1 << 20, object: &object };
+    let sealed = cluster
+        .store()
+        .get_range(&object, chunk.position..chunk.position + chunk.length)
+        .await
+        .unwrap();
+    let expected = Expected {
+        role: Role::Chunk,
+        id,
+        limit: 1 << 20,
+        object: &object,
+    };
     let key = match chunk.key {
         Some(key) => Some(cluster.repository().keys().get(key).await.unwrap()),
         None => None,
@@ -103,7 +137,15 @@ async fn a_snapshot_is_taken_committed_and_read_back() {
     assert_eq!(outcome.consistency, "crash-consistent");
     assert_eq!(outcome.partitions, 3);
     assert!(outcome.new_bytes > 0 && outcome.read_bytes > 0 && outcome.logical_bytes >= outcome.read_bytes);
-    for stage in ["seeding", "phase-m", "phase-q", "phase-p", "shipping", "committing", "done"] {
+    for stage in [
+        "seeding",
+        "phase-m",
+        "phase-q",
+        "phase-p",
+        "shipping",
+        "committing",
+        "done",
+    ] {
         assert!(stages.iter().any(|told| told == stage), "{stage} in {stages:?}");
     }
 
@@ -113,7 +155,11 @@ async fn a_snapshot_is_taken_committed_and_read_back() {
     let tree = tree(&cluster, "latest").await;
     let orders = tree.topic_named("orders").await.unwrap().expect("in it");
     assert_eq!(orders.partitions.len(), 2);
-    let empty = tree.find(topic_id(ORDERS), PartitionId(1)).await.unwrap().expect("an empty partition is in it, too");
+    let empty = tree
+        .find(topic_id(ORDERS), PartitionId(1))
+        .await
+        .unwrap()
+        .expect("an empty partition is in it, too");
     assert_eq!(empty.record().end, End::Empty(Offset(0)));
     assert!(empty.record().vouched);
     let root = tree.root();
@@ -128,7 +174,10 @@ async fn a_snapshot_is_taken_committed_and_read_back() {
     for chunk in &metadata.chunks {
         file.extend(blob(&cluster, chunk.id, chunk).await);
     }
-    let position = Position { end_offset: metadata.offset, epoch: metadata.epoch };
+    let position = Position {
+        end_offset: metadata.offset,
+        epoch: metadata.epoch,
+    };
     let checkpoint = Checkpoint::decode(position, &file).unwrap();
     assert_eq!(checkpoint.image.topics().count(), 2);
     assert_eq!(checkpoint.image.brokers().count(), 3);
@@ -152,9 +201,15 @@ async fn the_next_snapshot_ships_only_what_is_new_and_both_can_be_read() {
     let disks = disks();
     let agents = agents(&running, &disks).await;
     let (first, _) = running.snapshot().await;
-    let before: usize = agents.iter().map(|agent| agent.notes.lock().unwrap().shipped_chunks).sum();
+    let before: usize = agents
+        .iter()
+        .map(|agent| agent.notes.lock().unwrap().shipped_chunks)
+        .sum();
     let (unchanged, _) = running.snapshot().await;
-    let after: usize = agents.iter().map(|agent| agent.notes.lock().unwrap().shipped_chunks).sum();
+    let after: usize = agents
+        .iter()
+        .map(|agent| agent.notes.lock().unwrap().shipped_chunks)
+        .sum();
     assert_eq!(unchanged.error, None);
     assert_eq!(after, before, "nothing is stored again, compacted partitions included");
     assert!(unchanged.new_bytes < first.new_bytes);
@@ -164,13 +219,19 @@ async fn the_next_snapshot_ships_only_what_is_new_and_both_can_be_read() {
         append(&disks, node, ORDERS, 0, batch(50, 2, 10, "more"));
     }
     let (third, _) = running.snapshot().await;
-    let newest: usize = agents.iter().map(|agent| agent.notes.lock().unwrap().shipped_chunks).sum();
+    let newest: usize = agents
+        .iter()
+        .map(|agent| agent.notes.lock().unwrap().shipped_chunks)
+        .sum();
     assert_eq!(newest, after + 1);
     let cluster = open(house.path(), Identities::none()).await;
     let new: Vec<u8> = disks.lock().unwrap().logs[&(1, topic_id(ORDERS), 0)].concat();
     assert_eq!(restored(&cluster, &first.id, ORDERS, 0).await, old);
     assert_eq!(restored(&cluster, &third.id, ORDERS, 0).await, new);
-    assert_eq!(restored(&cluster, &third.id, STATE, 0).await, restored(&cluster, &first.id, STATE, 0).await);
+    assert_eq!(
+        restored(&cluster, &third.id, STATE, 0).await,
+        restored(&cluster, &first.id, STATE, 0).await
+    );
     // What did not change is the base's own node.
     let (base, tree) = (tree(&cluster, &unchanged.id).await, tree(&cluster, &third.id).await);
     assert!(tree.root().totals.as_ref().unwrap().shared_nodes > 0);
@@ -189,7 +250,11 @@ async fn a_restarted_coordinator_goes_on_with_the_open_run_and_the_base() {
     let first_agents = agents(&running, &disks).await;
     let (first, _) = running.snapshot().await;
     let mut operator = running.operator().await;
-    let before = operator.cluster_status(ClusterStatusRequest {}).await.unwrap().into_inner();
+    let before = operator
+        .cluster_status(ClusterStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(before.agents.len(), 3);
     assert_eq!(before.base_snapshot, first.id);
     drop(operator);
@@ -200,13 +265,25 @@ async fn a_restarted_coordinator_goes_on_with_the_open_run_and_the_base() {
     std::fs::remove_dir_all(house.state.path()).unwrap();
     let running = house.start().await;
     let agents = agents(&running, &disks).await;
-    let after = running.operator().await.cluster_status(ClusterStatusRequest {}).await.unwrap().into_inner();
+    let after = running
+        .operator()
+        .await
+        .cluster_status(ClusterStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(after.open_run, before.open_run);
     assert_eq!(after.epoch, before.epoch + 1);
     assert_eq!(after.base_snapshot, first.id);
     let (second, _) = running.snapshot().await;
     assert_eq!(second.error, None);
-    assert_eq!(agents.iter().map(|agent| agent.notes.lock().unwrap().shipped_chunks).sum::<usize>(), 0);
+    assert_eq!(
+        agents
+            .iter()
+            .map(|agent| agent.notes.lock().unwrap().shipped_chunks)
+            .sum::<usize>(),
+        0
+    );
     running.stop().await.unwrap();
 }
 
@@ -243,7 +320,10 @@ async fn a_pack_that_never_arrived_fails_the_commit_and_names_it() {
     assert!(error.message.contains("packs/"), "{}", error.message);
     assert!(!error.remedy.is_empty());
     let cluster = open(house.path(), Identities::none()).await;
-    assert!(Journal::load(&cluster).await.unwrap().state().snapshots.is_empty(), "nothing is half-committed");
+    assert!(
+        Journal::load(&cluster).await.unwrap().state().snapshots.is_empty(),
+        "nothing is half-committed"
+    );
     for agent in &agents {
         agent.notes.lock().unwrap().forgets_to_upload = false;
     }
@@ -260,16 +340,28 @@ async fn foreign_and_doubled_agents_are_refused_with_a_code() {
     let _agents = agents(&running, &disks).await;
     let mut foreign = FakeAgent::hello(4, 4);
     foreign.cluster_id = "another-cluster".to_owned();
-    let refusal = FakeAgent::connect(running.grpc, foreign, Arc::clone(&disks)).await.err().expect("refused");
+    let refusal = FakeAgent::connect(running.grpc, foreign, Arc::clone(&disks))
+        .await
+        .err()
+        .expect("refused");
     assert_eq!(refusal.code(), tonic::Code::FailedPrecondition);
     assert_eq!(refusal.metadata().get("maxbrod-code").unwrap(), "agent-foreign-cluster");
     let double = FakeAgent::hello(2, 9);
-    let refusal = FakeAgent::connect(running.grpc, double, Arc::clone(&disks)).await.err().expect("refused");
+    let refusal = FakeAgent::connect(running.grpc, double, Arc::clone(&disks))
+        .await
+        .err()
+        .expect("refused");
     assert_eq!(refusal.code(), tonic::Code::AlreadyExists);
     let mut newer = FakeAgent::hello(5, 5);
     newer.protocol_version += 1;
-    let refusal = FakeAgent::connect(running.grpc, newer, disks).await.err().expect("refused");
-    assert_eq!(refusal.metadata().get("maxbrod-code").unwrap(), "agent-protocol-version");
+    let refusal = FakeAgent::connect(running.grpc, newer, disks)
+        .await
+        .err()
+        .expect("refused");
+    assert_eq!(
+        refusal.metadata().get("maxbrod-code").unwrap(),
+        "agent-protocol-version"
+    );
     running.stop().await.unwrap();
 }
 
@@ -294,7 +386,10 @@ async fn an_older_coordinator_can_neither_grant_nor_commit() {
     assert_eq!(taken.error, None);
     drop(new_agents);
     // The old one still has its agents, and learns of the newer one with the first grant. It stops.
-    let request = maxbrod_proto::operator::CreateSnapshotRequest { label: String::new(), detach: true };
+    let request = maxbrod_proto::operator::CreateSnapshotRequest {
+        label: String::new(),
+        detach: true,
+    };
     old.operator().await.create_snapshot(request).await.unwrap();
     let stopped = old.stopped().await.expect_err("it was fenced off");
     assert_eq!(stopped.code(), "fenced");
@@ -313,10 +408,15 @@ async fn an_encrypted_repository_is_written_with_keys_that_only_operators_can_us
     let coordinator_file = files.path().join("coordinator.key");
     let operator = Identities::generate_file(&operator_file).unwrap();
     let coordinator = Identities::generate_file(&coordinator_file).unwrap();
-    let options = InitOptions::Encrypted { recipients: vec![operator], coordinator_recipients: vec![coordinator] };
+    let options = InitOptions::Encrypted {
+        recipients: vec![operator],
+        coordinator_recipients: vec![coordinator],
+    };
     init(repository.path(), options).await;
     let mut settings = config(repository.path(), state.path());
-    let refused = maxbrod_coordinator::Coordinator::bind(settings.clone()).await.expect_err("no identity");
+    let refused = maxbrod_coordinator::Coordinator::bind(settings.clone())
+        .await
+        .expect_err("no identity");
     assert_eq!(refused.code(), "identity-needed");
     settings.identity = Some(coordinator_file.clone());
     let running = start(settings).await;

@@ -7,7 +7,8 @@ use maxbrod_kafka::metadata::{CheckpointError, CheckpointWriter, MetadataImage a
 use maxbrod_kafka::{KRaftVoters, LeaderEpoch, Offset, PartitionId, TopicId};
 use maxbrod_proto::manifest;
 use maxbrod_repository::{
-    ChunkRef, Compression, KeyObject, KeyPurpose, MetadataImage, PackInfo, PackName, PackWriter, Role, Sealer, SealingKey,
+    ChunkRef, Compression, KeyObject, KeyPurpose, MetadataImage, PackInfo, PackName, PackWriter, Role, Sealer,
+    SealingKey,
 };
 
 use tracing::warn;
@@ -74,10 +75,18 @@ pub(super) fn reduce(image: &Image, harvest: &Harvest) -> Image {
         .collect();
     let mut reduced = image.clone();
     reduced.drop_open_transaction();
-    reduced.retain_topics(|topic| topic.partitions().any(|partition| known.contains(&(topic.id(), partition.partition_id))));
+    reduced.retain_topics(|topic| {
+        topic
+            .partitions()
+            .any(|partition| known.contains(&(topic.id(), partition.partition_id)))
+    });
     let young: Vec<(TopicId, PartitionId)> = reduced
         .topics()
-        .flat_map(|topic| topic.partitions().map(move |partition| (topic.id(), partition.partition_id)))
+        .flat_map(|topic| {
+            topic
+                .partitions()
+                .map(move |partition| (topic.id(), partition.partition_id))
+        })
         .filter(|key| !known.contains(key))
         .collect();
     for (topic, partition) in young {
@@ -87,14 +96,22 @@ pub(super) fn reduce(image: &Image, harvest: &Harvest) -> Image {
 }
 
 /// Seals the file's pieces with a key that is made for them and forgotten: only the operators can read them again.
-async fn store(file: &Bytes, run: u64, lease: &Lease, grants: &Grants) -> Result<(Vec<ChunkRef>, PackInfo), CommitError> {
+async fn store(
+    file: &Bytes,
+    run: u64,
+    lease: &Lease,
+    grants: &Grants,
+) -> Result<(Vec<ChunkRef>, PackInfo), CommitError> {
     let repository = lease.cluster().repository();
     let random = repository.environment().random.as_ref();
     let key = repository.config().is_encrypted().then(|| SealingKey::generate(random));
     if let Some(key) = &key {
         let recipients = repository.config().recipients().to_vec();
         let wrapped = key.wrap(&recipients)?;
-        repository.keys().store_wrapped(KeyObject::new(key.id(), KeyPurpose::Data, recipients, wrapped)).await?;
+        repository
+            .keys()
+            .store_wrapped(KeyObject::new(key.id(), KeyPurpose::Data, recipients, wrapped))
+            .await?;
     }
     let mut sealer = Sealer::new(repository.id_key()?.clone(), key);
     let mut writer = PackWriter::new(Vec::new());
@@ -111,7 +128,11 @@ async fn store(file: &Bytes, run: u64, lease: &Lease, grants: &Grants) -> Result
             next_offset: Offset(next),
             leader_epoch: LeaderEpoch(-1),
             // Known once the pack is stored.
-            pack: PackName { run, epoch: lease.epoch(), sequence: 0 },
+            pack: PackName {
+                run,
+                epoch: lease.epoch(),
+                sequence: 0,
+            },
             position: entry.position,
             length,
             key: sealer.key_id(),

@@ -85,7 +85,11 @@ impl Refs {
         let shipped = &partition.shipped;
         let inherits = shipped.inherited_to > shipped.log_start;
         // Chunks are only read where it matters: by-id places, and inheritance that does not end where the base does.
-        let by_id = shipped.chunks.iter().chain(&shipped.producer_snapshot).any(|chunk| chunk.place.is_none());
+        let by_id = shipped
+            .chunks
+            .iter()
+            .chain(&shipped.producer_snapshot)
+            .any(|chunk| chunk.place.is_none());
         let ends_with_base = in_base.as_ref().is_some_and(|found| {
             found.record().end.offset() == shipped.inherited_to || ends_in_tail(found, shipped.inherited_to)
         });
@@ -93,26 +97,46 @@ impl Refs {
             Some(found) if by_id || (inherits && !ends_with_base) => base.chunks(found).await?,
             _ => Vec::new(),
         };
-        let held = in_base.as_ref().and_then(|found| found.record().producer_snapshot).map(|held| held.chunk);
-        let by_id: HashMap<ContentId, ChunkRef> = known.iter().copied().chain(held).map(|chunk| (chunk.id, chunk)).collect();
+        let held = in_base
+            .as_ref()
+            .and_then(|found| found.record().producer_snapshot)
+            .map(|held| held.chunk);
+        let by_id: HashMap<ContentId, ChunkRef> = known
+            .iter()
+            .copied()
+            .chain(held)
+            .map(|chunk| (chunk.id, chunk))
+            .collect();
         let place = |chunk: &ShippedChunk| chunk_ref(run, chunk, &by_id);
         let resolve = || {
             let chunks: Vec<ChunkRef> = shipped.chunks.iter().map(place).collect::<Result<_, _>>()?;
             let producer_snapshot = shipped.producer_snapshot.as_ref().map(place).transpose()?;
             let inherited = inherits.then_some(in_base).flatten();
             if inherits {
-                let found = inherited.as_ref().ok_or(RefsError::Inheritance { to: shipped.inherited_to })?;
+                let found = inherited.as_ref().ok_or(RefsError::Inheritance {
+                    to: shipped.inherited_to,
+                })?;
                 let ends = ends_with_base || known.iter().any(|chunk| chunk.next_offset == shipped.inherited_to);
                 if !ends {
-                    return Err(RefsError::Inheritance { to: shipped.inherited_to });
+                    return Err(RefsError::Inheritance {
+                        to: shipped.inherited_to,
+                    });
                 }
                 let base_start = found.record().log_start;
                 if !partition.order.compacted && base_start > shipped.log_start {
-                    return Err(RefsError::Hole { from: shipped.log_start, to: base_start });
+                    return Err(RefsError::Hole {
+                        from: shipped.log_start,
+                        to: base_start,
+                    });
                 }
             }
             check(partition, &chunks)?;
-            Ok(Self { inherited, chunks, producer_snapshot, run })
+            Ok(Self {
+                inherited,
+                chunks,
+                producer_snapshot,
+                run,
+            })
         };
         Ok(resolve())
     }
@@ -129,14 +153,22 @@ fn ends_in_tail(partition: &Partition, offset: Offset) -> bool {
     partition.tail().iter().any(|chunk| chunk.next_offset == offset)
 }
 
-fn chunk_ref(run: u64, chunk: &ShippedChunk, base: &HashMap<ContentId, ChunkRef>) -> Result<ChunkRef, RefsError> {
+pub(super) fn chunk_ref(
+    run: u64,
+    chunk: &ShippedChunk,
+    base: &HashMap<ContentId, ChunkRef>,
+) -> Result<ChunkRef, RefsError> {
     let id = ContentId(chunk.id);
     let found = ChunkRef {
         id,
         base_offset: chunk.base_offset,
         next_offset: chunk.next_offset,
         leader_epoch: chunk.leader_epoch,
-        pack: PackName { run, epoch: 0, sequence: 0 },
+        pack: PackName {
+            run,
+            epoch: 0,
+            sequence: 0,
+        },
         position: 0,
         length: 0,
         key: None,
@@ -145,38 +177,73 @@ fn chunk_ref(run: u64, chunk: &ShippedChunk, base: &HashMap<ContentId, ChunkRef>
     };
     match &chunk.place {
         Some(place) => {
-            let pack = PackName { run: place.run, epoch: place.epoch, sequence: place.sequence };
+            let pack = PackName {
+                run: place.run,
+                epoch: place.epoch,
+                sequence: place.sequence,
+            };
             if pack.run != run {
-                return Err(RefsError::ForeignPack { offset: chunk.base_offset, pack, run });
+                return Err(RefsError::ForeignPack {
+                    offset: chunk.base_offset,
+                    pack,
+                    run,
+                });
             }
             let (position, length, key) = (place.position, place.length, place.key_id.map(KeyId));
-            Ok(ChunkRef { pack, position, length, key, ..found })
+            Ok(ChunkRef {
+                pack,
+                position,
+                length,
+                key,
+                ..found
+            })
         }
         None => {
-            let held = base.get(&id).ok_or(RefsError::NotInBase { id, offset: chunk.base_offset })?;
-            Ok(ChunkRef { pack: held.pack, position: held.position, length: held.length, key: held.key, ..found })
+            let held = base.get(&id).ok_or(RefsError::NotInBase {
+                id,
+                offset: chunk.base_offset,
+            })?;
+            Ok(ChunkRef {
+                pack: held.pack,
+                position: held.position,
+                length: held.length,
+                key: held.key,
+                ..found
+            })
         }
     }
 }
 
 /// Whether what stays of the base and these chunks are the log from its start to its cut. Compaction leaves holes: there only
 /// order and end can be checked.
-fn check(partition: &HarvestedPartition, chunks: &[ChunkRef]) -> Result<(), RefsError> {
+pub(super) fn check(partition: &HarvestedPartition, chunks: &[ChunkRef]) -> Result<(), RefsError> {
     let shipped = &partition.shipped;
     let cut = partition.cut.offset();
     if shipped.log_start > cut {
-        return Err(RefsError::Start { log_start: shipped.log_start, cut });
+        return Err(RefsError::Start {
+            log_start: shipped.log_start,
+            cut,
+        });
     }
-    let end = chunks.last().map_or(shipped.inherited_to.max(shipped.log_start), |chunk| chunk.next_offset);
+    let end = chunks
+        .last()
+        .map_or(shipped.inherited_to.max(shipped.log_start), |chunk| chunk.next_offset);
     if partition.order.compacted {
-        return if end <= cut { Ok(()) } else { Err(RefsError::End { end, cut }) };
+        return if end <= cut {
+            Ok(())
+        } else {
+            Err(RefsError::End { end, cut })
+        };
     }
     // A log may start inside its first chunk: records were deleted up to there.
     let mut reached = shipped.inherited_to.max(shipped.log_start);
     for (index, chunk) in chunks.iter().enumerate() {
         let starts_inside = index == 0 && reached == shipped.log_start && chunk.base_offset <= reached;
         if chunk.base_offset != reached && !starts_inside {
-            return Err(RefsError::Hole { from: reached, to: chunk.base_offset });
+            return Err(RefsError::Hole {
+                from: reached,
+                to: chunk.base_offset,
+            });
         }
         reached = chunk.next_offset;
     }

@@ -34,7 +34,14 @@ impl Conductor {
             self.defaults = TopicConfig::of_broker(|name| hello.settings.get(name).map(String::as_str));
         }
         // What was known of its metadata log may be another disk's by now: the next question checks.
-        if let Some(old) = self.sessions.insert(node, Session { number: session, is_controller, sender }) {
+        if let Some(old) = self.sessions.insert(
+            node,
+            Session {
+                number: session,
+                is_controller,
+                sender,
+            },
+        ) {
             debug!(%node, session = old.number, "its former session is void");
             self.lose(node);
         }
@@ -68,7 +75,12 @@ impl Conductor {
 
     fn hear(&mut self, node: NodeId, session: u64, message: Message) -> Result<(), WireError> {
         match message {
-            Message::Hello(_) => return Err(WireError { message: "hello", why: "it comes twice".to_owned() }),
+            Message::Hello(_) => {
+                return Err(WireError {
+                    message: "hello",
+                    why: "it comes twice".to_owned(),
+                });
+            }
             Message::Status(status) => {
                 let event = Event::Status {
                     node,
@@ -128,7 +140,9 @@ impl Conductor {
     /// Goes on with a reading of the metadata, if there is one.
     pub(super) fn read_on(&mut self) {
         let now = self.now();
-        let Some((number, mut reading)) = self.reading.take() else { return };
+        let Some((number, mut reading)) = self.reading.take() else {
+            return;
+        };
         let event = match self.quorum.poll(&mut reading, &mut self.next_request, now) {
             Answer::Wait => {
                 self.reading = Some((number, reading));
@@ -139,7 +153,10 @@ impl Conductor {
                 self.ask(questions);
                 return;
             }
-            Answer::Found(metadata, standing) => Event::Metadata { reading: number, view: self.see(metadata, standing) },
+            Answer::Found(metadata, standing) => Event::Metadata {
+                reading: number,
+                view: self.see(metadata, standing),
+            },
             Answer::Nothing { why } => {
                 debug!(why, "no metadata");
                 Event::NoMetadata { reading: number, why }
@@ -156,7 +173,11 @@ impl Conductor {
             }
             _ => Arc::new(Layout::of(&metadata, &self.defaults)),
         };
-        let view = View { layout, metadata, standing };
+        let view = View {
+            layout,
+            metadata,
+            standing,
+        };
         self.view = Some(view.clone());
         view
     }
@@ -168,7 +189,10 @@ impl Conductor {
                 leader_epoch: batch.leader_epoch.0,
                 crc: batch.crc,
             });
-            self.send(node, proto::to_agent::Message::Metadata(proto::MetadataQuery { request, since }));
+            self.send(
+                node,
+                proto::to_agent::Message::Metadata(proto::MetadataQuery { request, since }),
+            );
         }
     }
 
@@ -183,14 +207,23 @@ impl Conductor {
     }
 
     fn remember(&self, node: NodeId) {
-        let seen = self.instruments.registry().agents().find(|agent| agent.node() == node).map(|agent| SeenAgent {
-            node: node.0,
-            roles: agent.roles().join(","),
-            version: agent.hello.software_version.clone(),
-            last_seen: agent.last_seen,
-        });
+        let seen = self
+            .instruments
+            .registry()
+            .agents()
+            .find(|agent| agent.node() == node)
+            .map(|agent| SeenAgent {
+                node: node.0,
+                roles: agent.roles().join(","),
+                version: agent.hello.software_version.clone(),
+                last_seen: agent.last_seen,
+            });
         let Some(seen) = seen else { return };
-        if let Err(error) = self.instruments.cache.saw_agent(&self.instruments.lease.cluster_id().0, &seen) {
+        if let Err(error) = self
+            .instruments
+            .cache
+            .saw_agent(&self.instruments.lease.cluster_id().0, &seen)
+        {
             warn!(%error, "not remembering an agent");
         }
     }

@@ -47,12 +47,25 @@ impl Conductor {
                 self.send_all(ship.node, messages);
             }
             Command::Release { run, attempt } => self.send_everyone(&Message::Release(proto::Release { run, attempt })),
-            Command::EndRun { run, open_run, committed } => {
-                self.send_everyone(&Message::RunEnded(proto::RunEnded { run, committed, open_run }));
+            Command::EndRun {
+                run,
+                open_run,
+                committed,
+            } => {
+                self.send_everyone(&Message::RunEnded(proto::RunEnded {
+                    run,
+                    committed,
+                    open_run,
+                }));
             }
             Command::Commit(harvest) => self.commit(*harvest),
             Command::Progress(progress) => {
-                debug!(stage = progress.stage.name(), done = progress.partitions_done, of = progress.partitions_total, "progress");
+                debug!(
+                    stage = progress.stage.name(),
+                    done = progress.partitions_done,
+                    of = progress.partitions_total,
+                    "progress"
+                );
                 self.tell(progress_message(&progress, None));
             }
             Command::Finished(outcome) => self.finished(&outcome),
@@ -65,7 +78,9 @@ impl Conductor {
 
     /// The queue is unbounded: what one agent is sent is bounded by its partitions, and waiting here would hold up the rest.
     fn send_all(&self, node: NodeId, messages: Vec<proto::ToAgent>) {
-        let Some(session) = self.sessions.get(&node) else { return };
+        let Some(session) = self.sessions.get(&node) else {
+            return;
+        };
         for message in messages {
             // A session that is over says so itself.
             if session.sender.send(message).is_err() {
@@ -87,7 +102,10 @@ impl Conductor {
 
     fn commit(&mut self, harvest: Harvest) {
         self.committing = true;
-        let (committer, lease) = (Arc::clone(&self.instruments.committer), Arc::clone(&self.instruments.lease));
+        let (committer, lease) = (
+            Arc::clone(&self.instruments.committer),
+            Arc::clone(&self.instruments.lease),
+        );
         let (base, echo) = (self.instruments.base(), self.echo.clone());
         let nodes = self.instruments.registry().agents().map(node).collect();
         tokio::spawn(async move {
@@ -122,16 +140,28 @@ impl Conductor {
                 (result.id.as_str(), "")
             }
             Err(failure) => {
-                warn!(code = failure.code, message = failure.message, "a snapshot was not taken");
+                warn!(
+                    code = failure.code,
+                    message = failure.message,
+                    "a snapshot was not taken"
+                );
                 ("", failure.code.as_str())
             }
         };
         let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
-        if let Err(error) = self.instruments.cache.ended(now, outcome.run, snapshot, failure, duration_ms) {
+        if let Err(error) = self
+            .instruments
+            .cache
+            .ended(now, outcome.run, snapshot, failure, duration_ms)
+        {
             warn!(%error, "not remembering how a snapshot ended");
         }
         let stage = if outcome.result.is_ok() { "done" } else { "failed" };
-        self.tell(SnapshotProgress { stage: stage.to_owned(), outcome: Some(outcome_message(outcome)), ..SnapshotProgress::default() });
+        self.tell(SnapshotProgress {
+            stage: stage.to_owned(),
+            outcome: Some(outcome_message(outcome)),
+            ..SnapshotProgress::default()
+        });
     }
 }
 
@@ -157,7 +187,11 @@ fn progress_message(progress: &Progress, outcome: Option<operator::SnapshotOutco
 
 fn outcome_message(outcome: &Outcome) -> operator::SnapshotOutcome {
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let gap = |gap: &Gap| operator::Gap { what: gap.what.clone(), why: gap.why.clone(), remedy: gap.remedy.clone() };
+    let gap = |gap: &Gap| operator::Gap {
+        what: gap.what.clone(),
+        why: gap.why.clone(),
+        remedy: gap.remedy.clone(),
+    };
     let mut message = operator::SnapshotOutcome {
         duration_ms: millis(outcome.duration),
         freeze_ms: millis(outcome.freeze),
@@ -188,7 +222,10 @@ fn outcome_message(outcome: &Outcome) -> operator::SnapshotOutcome {
 /// A node as the snapshot describes it.
 fn node(agent: &Agent) -> manifest::Node {
     let hello = &agent.hello;
-    let log_dir = |dir: &proto::LogDir| manifest::LogDir { path: dir.path.clone(), directory_id: dir.directory_id.clone() };
+    let log_dir = |dir: &proto::LogDir| manifest::LogDir {
+        path: dir.path.clone(),
+        directory_id: dir.directory_id.clone(),
+    };
     manifest::Node {
         node_id: hello.node_id,
         roles: agent.roles(),

@@ -22,8 +22,15 @@ impl Conductor {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             repository_id: lease.cluster().repository().id().to_string(),
             open_run: self.sequencer.run().unwrap_or(0),
-            base_snapshot: base.tree().map(|tree| tree.root().snapshot_id.clone()).unwrap_or_default(),
-            stage: self.sequencer.stage().map(|stage| stage.name().to_owned()).unwrap_or_default(),
+            base_snapshot: base
+                .tree()
+                .map(|tree| tree.root().snapshot_id.clone())
+                .unwrap_or_default(),
+            stage: self
+                .sequencer
+                .stage()
+                .map(|stage| stage.name().to_owned())
+                .unwrap_or_default(),
             agents: registry.agents().map(agent_status).collect(),
             ..ClusterStatusReply::default()
         };
@@ -32,10 +39,24 @@ impl Conductor {
         if let Some(view) = &self.view {
             reply.metadata_offset = view.layout.offset.0;
             reply.metadata_epoch = view.layout.epoch.0;
-            for node in view.layout.brokers.union(&view.layout.controllers).filter(|node| !connected.contains(node)) {
-                let roles = [("broker", &view.layout.brokers), ("controller", &view.layout.controllers)];
-                let roles = roles.iter().filter(|(_, nodes)| nodes.contains(node)).map(|(role, _)| (*role).to_owned());
-                reply.missing.push(ExpectedNode { node_id: node.0, roles: roles.collect() });
+            for node in view
+                .layout
+                .brokers
+                .union(&view.layout.controllers)
+                .filter(|node| !connected.contains(node))
+            {
+                let roles = [
+                    ("broker", &view.layout.brokers),
+                    ("controller", &view.layout.controllers),
+                ];
+                let roles = roles
+                    .iter()
+                    .filter(|(_, nodes)| nodes.contains(node))
+                    .map(|(role, _)| (*role).to_owned());
+                reply.missing.push(ExpectedNode {
+                    node_id: node.0,
+                    roles: roles.collect(),
+                });
             }
         }
         reply
@@ -44,7 +65,11 @@ impl Conductor {
     /// Agents that were here before this coordinator started, and have not been since.
     fn add_seen(&self, reply: &mut ClusterStatusReply) {
         let known: BTreeSet<i32> = reply.agents.iter().map(|agent| agent.node_id).collect();
-        let seen = self.instruments.cache.agents(&self.instruments.lease.cluster_id().0).unwrap_or_default();
+        let seen = self
+            .instruments
+            .cache
+            .agents(&self.instruments.lease.cluster_id().0)
+            .unwrap_or_default();
         for agent in seen.into_iter().filter(|agent| !known.contains(&agent.node)) {
             reply.agents.push(AgentStatus {
                 node_id: agent.node,
@@ -90,5 +115,7 @@ fn log_dir(dir: &LogDir) -> LogDirStatus {
 }
 
 fn rfc3339(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+    Timestamp::from_second(seconds)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
 }

@@ -15,7 +15,10 @@ fn the_least_configuration_is_refused_without_tls() {
 
 #[test]
 fn plain_text_is_for_loopback_only() {
-    assert_eq!(read(&format!("{LEAST}insecure = true\n")).unwrap_err(), "config-insecure-beyond-loopback");
+    assert_eq!(
+        read(&format!("{LEAST}insecure = true\n")).unwrap_err(),
+        "config-insecure-beyond-loopback"
+    );
     let config = read(&format!("{LEAST}insecure = true\nlisten = \"127.0.0.1:0\"\n")).unwrap();
     assert_eq!(config.snapshot.require, Require::All);
     assert_eq!(config.snapshot.every, None);

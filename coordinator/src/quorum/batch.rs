@@ -29,9 +29,19 @@ pub(super) fn read_batches(bytes: &Bytes) -> Result<Vec<LogBatch>, String> {
     let mut found = Vec::new();
     for batch in Batches::new(bytes, 0) {
         let batch = batch.map_err(|error| error.to_string())?;
-        let header = batch.header.ok_or_else(|| format!("the batch at byte {} is of an old format", batch.position))?;
-        let end = BatchEnd { end_offset: header.next_offset(), leader_epoch: header.leader_epoch, crc: header.crc };
-        found.push(LogBatch { base_offset: header.base_offset, end, bytes: bytes.slice_ref(batch.bytes) });
+        let header = batch
+            .header
+            .ok_or_else(|| format!("the batch at byte {} is of an old format", batch.position))?;
+        let end = BatchEnd {
+            end_offset: header.next_offset(),
+            leader_epoch: header.leader_epoch,
+            crc: header.crc,
+        };
+        found.push(LogBatch {
+            base_offset: header.base_offset,
+            end,
+            bytes: bytes.slice_ref(batch.bytes),
+        });
     }
     Ok(found)
 }
@@ -73,7 +83,10 @@ impl Metadata {
             self.timestamp = self.timestamp.max(read.timestamp);
             image.apply_batch(read).map_err(|error| error.to_string())?;
         }
-        self.at = Position { end_offset: batch.end.end_offset, epoch: batch.end.leader_epoch };
+        self.at = Position {
+            end_offset: batch.end.end_offset,
+            epoch: batch.end.leader_epoch,
+        };
         Ok(())
     }
 

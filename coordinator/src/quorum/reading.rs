@@ -67,7 +67,12 @@ struct Outstanding {
 
 impl Quorum {
     /// Begins a reading over the controllers that have an agent.
-    pub fn begin(&mut self, controllers: &BTreeSet<NodeId>, next_request: &mut u64, now: Moment) -> (Reading, Vec<Question>) {
+    pub fn begin(
+        &mut self,
+        controllers: &BTreeSet<NodeId>,
+        next_request: &mut u64,
+        now: Moment,
+    ) -> (Reading, Vec<Question>) {
         let mut reading = Reading {
             asked: controllers.clone(),
             outstanding: BTreeMap::new(),
@@ -86,16 +91,30 @@ impl Quorum {
         let mut questions = Vec::new();
         for node in reading.asked.iter().filter(|node| !reading.troubles.contains_key(node)) {
             *next_request += 1;
-            reading.outstanding.insert(*node, Outstanding { request: *next_request, heard: now });
+            reading.outstanding.insert(
+                *node,
+                Outstanding {
+                    request: *next_request,
+                    heard: now,
+                },
+            );
             let since = self.nodes.get(node).and_then(NodeLog::since);
-            questions.push(Question { node: *node, request: *next_request, since });
+            questions.push(Question {
+                node: *node,
+                request: *next_request,
+                since,
+            });
         }
         questions
     }
 
     /// Takes in a piece of an answer.
     pub fn reply(&mut self, reading: &mut Reading, node: NodeId, reply: MetadataReply, now: Moment) {
-        let Some(outstanding) = reading.outstanding.get_mut(&node).filter(|known| known.request == reply.request) else {
+        let Some(outstanding) = reading
+            .outstanding
+            .get_mut(&node)
+            .filter(|known| known.request == reply.request)
+        else {
             return;
         };
         outstanding.heard = now;
@@ -123,7 +142,10 @@ impl Quorum {
             self.nodes.insert(node, NodeLog::from_checkpoint(checkpoint));
         }
         let Some(mut log) = self.nodes.remove(&node) else {
-            return Err(QuorumError::Log { node, why: "the answer continues a log that was never begun".to_owned() });
+            return Err(QuorumError::Log {
+                node,
+                why: "the answer continues a log that was never begun".to_owned(),
+            });
         };
         log.add_checkpoint_bytes(&reply.checkpoint_bytes);
         if reply.last || !reply.batches.is_empty() {
@@ -160,10 +182,18 @@ impl Quorum {
             return Answer::Wait;
         }
         if let Some(until) = reading.pause_until {
-            return if now >= until { Answer::Ask(self.ask(reading, next_request, now)) } else { Answer::Wait };
+            return if now >= until {
+                Answer::Ask(self.ask(reading, next_request, now))
+            } else {
+                Answer::Wait
+            };
         }
-        let answered: BTreeSet<NodeId> =
-            reading.asked.iter().copied().filter(|node| !reading.troubles.contains_key(node)).collect();
+        let answered: BTreeSet<NodeId> = reading
+            .asked
+            .iter()
+            .copied()
+            .filter(|node| !reading.troubles.contains_key(node))
+            .collect();
         if let Err(error) = self.fold(&answered) {
             return Answer::Nothing { why: error.to_string() };
         }
@@ -181,9 +211,16 @@ impl Quorum {
                 _ => Answer::Nothing { why: reading.why() },
             };
         }
-        let newest = voters.intersection(&answered).filter_map(|node| self.nodes.get(node)?.last()).max();
-        let target = *reading.target.get_or_insert(newest.unwrap_or((LeaderEpoch(0), Offset(0))));
-        let Some(committed) = self.committed() else { return Answer::Nothing { why: reading.why() } };
+        let newest = voters
+            .intersection(&answered)
+            .filter_map(|node| self.nodes.get(node)?.last())
+            .max();
+        let target = *reading
+            .target
+            .get_or_insert(newest.unwrap_or((LeaderEpoch(0), Offset(0))));
+        let Some(committed) = self.committed() else {
+            return Answer::Nothing { why: reading.why() };
+        };
         let newest_epoch = newest.map_or(target.0, |(epoch, _)| epoch);
         if committed.at.end_offset >= target.1 && committed.at.epoch >= newest_epoch {
             return Answer::Found(committed, Standing::Committed);
@@ -201,7 +238,15 @@ impl Reading {
         if self.asked.is_empty() {
             return "no agent of a controller is connected".to_owned();
         }
-        let troubles: Vec<String> = self.troubles.iter().map(|(node, why)| format!("node {node}: {why}")).collect();
-        if troubles.is_empty() { "no controller has a usable metadata log".to_owned() } else { troubles.join("; ") }
+        let troubles: Vec<String> = self
+            .troubles
+            .iter()
+            .map(|(node, why)| format!("node {node}: {why}"))
+            .collect();
+        if troubles.is_empty() {
+            "no controller has a usable metadata log".to_owned()
+        } else {
+            troubles.join("; ")
+        }
     }
 }

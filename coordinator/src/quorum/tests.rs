@@ -5,8 +5,8 @@ use maxbrod_cut::BatchEnd;
 use maxbrod_kafka::metadata::MetadataRecord;
 use maxbrod_kafka::metadata::record::TopicRecord;
 use maxbrod_kafka::{
-    Attributes, BatchBuilder, Batches, ControlRecord, DirectoryId, KRaftVersion, KRaftVersionRange, KRaftVoters, LeaderChange, SnapshotFooter,
-    SnapshotHeader, TopicId, Uuid, Voter,
+    Attributes, BatchBuilder, Batches, ControlRecord, DirectoryId, KRaftVersion, KRaftVersionRange, KRaftVoters,
+    LeaderChange, SnapshotFooter, SnapshotHeader, TopicId, Uuid, Voter,
 };
 use maxbrod_proto::agent::{CheckpointName, MetadataReply};
 use proptest::prelude::*;
@@ -28,7 +28,10 @@ impl Disk {
                 let end = end_of(bytes);
                 (end.leader_epoch.0, end.end_offset.0)
             }
-            None => self.checkpoint.as_ref().map_or((0, 0), |(end, epoch, _)| (*epoch, *end)),
+            None => self
+                .checkpoint
+                .as_ref()
+                .map_or((0, 0), |(end, epoch, _)| (*epoch, *end)),
         }
     }
 
@@ -38,30 +41,59 @@ impl Disk {
 
     /// As an agent answers: what follows `since`, or everything.
     fn reply(&self, question: &Question) -> Vec<MetadataReply> {
-        let known = question.since.and_then(|since| self.batches.iter().position(|bytes| end_of(bytes) == since));
+        let known = question
+            .since
+            .and_then(|since| self.batches.iter().position(|bytes| end_of(bytes) == since));
         let first = known.map_or(0, |index| index + 1);
         let mut pieces = Vec::new();
         if known.is_none() {
-            let name = self.checkpoint.as_ref().map(|(end_offset, epoch, _)| CheckpointName { end_offset: *end_offset, epoch: *epoch });
-            pieces.push(MetadataReply { reset: true, checkpoint: name, ..MetadataReply::default() });
+            let name = self.checkpoint.as_ref().map(|(end_offset, epoch, _)| CheckpointName {
+                end_offset: *end_offset,
+                epoch: *epoch,
+            });
+            pieces.push(MetadataReply {
+                reset: true,
+                checkpoint: name,
+                ..MetadataReply::default()
+            });
             if let Some((_, _, bytes)) = &self.checkpoint {
                 let half = bytes.len() / 2;
                 for part in [bytes.slice(..half), bytes.slice(half..)] {
-                    pieces.push(MetadataReply { checkpoint_bytes: part, ..MetadataReply::default() });
+                    pieces.push(MetadataReply {
+                        checkpoint_bytes: part,
+                        ..MetadataReply::default()
+                    });
                 }
             }
         }
         for bytes in &self.batches[first..] {
-            pieces.push(MetadataReply { batches: bytes.clone(), ..MetadataReply::default() });
+            pieces.push(MetadataReply {
+                batches: bytes.clone(),
+                ..MetadataReply::default()
+            });
         }
-        pieces.push(MetadataReply { last: true, log_end: self.end(), ..MetadataReply::default() });
-        pieces.into_iter().map(|piece| MetadataReply { request: question.request, ..piece }).collect()
+        pieces.push(MetadataReply {
+            last: true,
+            log_end: self.end(),
+            ..MetadataReply::default()
+        });
+        pieces
+            .into_iter()
+            .map(|piece| MetadataReply {
+                request: question.request,
+                ..piece
+            })
+            .collect()
     }
 }
 
 fn end_of(bytes: &[u8]) -> BatchEnd {
     let header = Batches::new(bytes, 0).next().unwrap().unwrap().header.unwrap();
-    BatchEnd { end_offset: header.next_offset(), leader_epoch: header.leader_epoch, crc: header.crc }
+    BatchEnd {
+        end_offset: header.next_offset(),
+        leader_epoch: header.leader_epoch,
+        crc: header.crc,
+    }
 }
 
 /// A batch of one record: a topic named so.
@@ -70,9 +102,16 @@ fn topic_batch(base: i64, epoch: i32, name: &str) -> Bytes {
     for (index, byte) in name.bytes().rev().take(16).enumerate() {
         id[15 - index] = byte;
     }
-    let topic = TopicRecord { name: name.to_owned(), topic_id: TopicId(Uuid(id)), ..TopicRecord::default() };
+    let topic = TopicRecord {
+        name: name.to_owned(),
+        topic_id: TopicId(Uuid(id)),
+        ..TopicRecord::default()
+    };
     let value = MetadataRecord::from(topic).encode().unwrap();
-    BatchBuilder::new(Offset(base), LeaderEpoch(epoch)).record(0, None, Some(&value)).build().into()
+    BatchBuilder::new(Offset(base), LeaderEpoch(epoch))
+        .record(0, None, Some(&value))
+        .build()
+        .into()
 }
 
 fn control_batch(base: i64, epoch: i32, records: &[ControlRecord]) -> Bytes {
@@ -96,13 +135,19 @@ fn voters_record(ids: &[i32]) -> ControlRecord {
         kraft_version_feature: KRaftVersionRange::default(),
         ..Voter::default()
     };
-    ControlRecord::KRaftVoters(KRaftVoters { voters: ids.iter().map(voter).collect(), ..KRaftVoters::default() })
+    ControlRecord::KRaftVoters(KRaftVoters {
+        voters: ids.iter().map(voter).collect(),
+        ..KRaftVoters::default()
+    })
 }
 
 fn checkpoint(end: i64, epoch: i32, topics: &[&str], voters: Option<&[i32]>) -> (i64, i32, Bytes) {
     let mut head = vec![ControlRecord::SnapshotHeader(SnapshotHeader::default())];
     if let Some(voters) = voters {
-        head.push(ControlRecord::KRaftVersion(KRaftVersion { kraft_version: 1, ..KRaftVersion::default() }));
+        head.push(ControlRecord::KRaftVersion(KRaftVersion {
+            kraft_version: 1,
+            ..KRaftVersion::default()
+        }));
         head.push(voters_record(voters));
     }
     let mut bytes = control_batch(0, epoch, &head).to_vec();
@@ -111,7 +156,11 @@ fn checkpoint(end: i64, epoch: i32, topics: &[&str], voters: Option<&[i32]>) -> 
         bytes.extend(topic_batch(base, epoch, name));
         base += 1;
     }
-    bytes.extend(control_batch(base, epoch, &[ControlRecord::SnapshotFooter(SnapshotFooter::default())]));
+    bytes.extend(control_batch(
+        base,
+        epoch,
+        &[ControlRecord::SnapshotFooter(SnapshotFooter::default())],
+    ));
     (end, epoch, bytes.into())
 }
 
@@ -158,13 +207,25 @@ fn three(disks: [Disk; 3]) -> (Quorum, BTreeMap<NodeId, Disk>) {
 #[test]
 fn what_a_majority_holds_is_the_image() {
     let log = vec![leader_batch(0, 1), topic_batch(1, 1, "a"), topic_batch(2, 1, "b")];
-    let full = Disk { checkpoint: None, batches: log.clone() };
-    let lagging = Disk { checkpoint: None, batches: log[..2].to_vec() };
+    let full = Disk {
+        checkpoint: None,
+        batches: log.clone(),
+    };
+    let lagging = Disk {
+        checkpoint: None,
+        batches: log[..2].to_vec(),
+    };
     let (mut quorum, disks) = three([full.clone(), full, lagging]);
     let (metadata, standing) = found(read(&mut quorum, &disks));
     assert_eq!(standing, Standing::Committed);
     assert_eq!(names(&metadata.image), ["a", "b"]);
-    assert_eq!(metadata.at, Position { end_offset: Offset(3), epoch: LeaderEpoch(1) });
+    assert_eq!(
+        metadata.at,
+        Position {
+            end_offset: Offset(3),
+            epoch: LeaderEpoch(1)
+        }
+    );
     // Everything is folded: what remains in memory is nothing, and the next reading transfers only what is new.
     assert!(quorum.nodes.values().all(|log| log.tail().len() == 0));
 }
@@ -172,8 +233,14 @@ fn what_a_majority_holds_is_the_image() {
 #[test]
 fn records_that_no_majority_took_over_in_time_are_not_in_it_and_it_is_said() {
     let log = vec![leader_batch(0, 1), topic_batch(1, 1, "a"), topic_batch(2, 1, "b")];
-    let full = Disk { checkpoint: None, batches: log.clone() };
-    let lagging = Disk { checkpoint: None, batches: log[..2].to_vec() };
+    let full = Disk {
+        checkpoint: None,
+        batches: log.clone(),
+    };
+    let lagging = Disk {
+        checkpoint: None,
+        batches: log[..2].to_vec(),
+    };
     let (mut quorum, mut disks) = three([full.clone(), lagging.clone(), lagging]);
     let (metadata, standing) = found(read(&mut quorum, &disks));
     assert_eq!(standing, Standing::Unsettled);
@@ -189,7 +256,10 @@ fn an_old_epochs_batch_on_a_majority_is_not_committed_yet() {
     // Raft §5.4.2: node 1 leads epoch 3 and has its own batch only; the batch of epoch 2 can still be overwritten.
     let old = vec![leader_batch(0, 1), topic_batch(1, 1, "a"), topic_batch(2, 2, "old")];
     let newer = vec![leader_batch(0, 1), topic_batch(1, 1, "a"), leader_batch(2, 3)];
-    let disk = |batches: &[Bytes]| Disk { checkpoint: None, batches: batches.to_vec() };
+    let disk = |batches: &[Bytes]| Disk {
+        checkpoint: None,
+        batches: batches.to_vec(),
+    };
     let (mut quorum, mut disks) = three([disk(&newer), disk(&old), disk(&old)]);
     let (metadata, standing) = found(read(&mut quorum, &disks));
     assert_eq!(standing, Standing::Unsettled);
@@ -203,10 +273,16 @@ fn an_old_epochs_batch_on_a_majority_is_not_committed_yet() {
 #[test]
 fn the_newest_checkpoint_is_where_reading_begins() {
     let whole = checkpoint(10, 2, &["a", "b"], None);
-    let ahead = Disk { checkpoint: Some(whole), batches: vec![topic_batch(10, 2, "c")] };
+    let ahead = Disk {
+        checkpoint: Some(whole),
+        batches: vec![topic_batch(10, 2, "c")],
+    };
     let mut batches: Vec<Bytes> = (0..10).map(|base| topic_batch(base, 2, &format!("t{base}"))).collect();
     batches.push(topic_batch(10, 2, "c"));
-    let behind = Disk { checkpoint: None, batches };
+    let behind = Disk {
+        checkpoint: None,
+        batches,
+    };
     let (mut quorum, disks) = three([ahead, behind.clone(), behind]);
     let (metadata, standing) = found(read(&mut quorum, &disks));
     assert_eq!(standing, Standing::Committed);
@@ -217,13 +293,31 @@ fn the_newest_checkpoint_is_where_reading_begins() {
 fn the_voters_of_a_dynamic_quorum_come_from_its_records() {
     let mut quorum = Quorum::default();
     let formatted = checkpoint(0, 0, &[], Some(&[1]));
-    let log = vec![leader_batch(0, 1), topic_batch(1, 1, "a"), control_batch(2, 1, &[voters_record(&[1, 2, 3])])];
-    let full = Disk { checkpoint: Some(formatted), batches: log.clone() };
+    let log = vec![
+        leader_batch(0, 1),
+        topic_batch(1, 1, "a"),
+        control_batch(2, 1, &[voters_record(&[1, 2, 3])]),
+    ];
+    let full = Disk {
+        checkpoint: Some(formatted),
+        batches: log.clone(),
+    };
     let mut disks = BTreeMap::from([(NodeId(1), full.clone())]);
     let (_, standing) = found(read(&mut quorum, &disks));
-    assert_eq!(standing, Standing::NoMajority { silent: vec![NodeId(2), NodeId(3)] });
+    assert_eq!(
+        standing,
+        Standing::NoMajority {
+            silent: vec![NodeId(2), NodeId(3)]
+        }
+    );
     assert_eq!(quorum.voters(), [1, 2, 3].map(NodeId).into());
-    disks.insert(NodeId(2), Disk { checkpoint: None, batches: log });
+    disks.insert(
+        NodeId(2),
+        Disk {
+            checkpoint: None,
+            batches: log,
+        },
+    );
     let (metadata, standing) = found(read(&mut quorum, &disks));
     assert_eq!(standing, Standing::Committed);
     assert_eq!(names(&metadata.image), ["a"]);
@@ -234,12 +328,26 @@ fn without_a_majority_the_most_advanced_log_is_taken_and_that_is_said() {
     let log = vec![leader_batch(0, 1), topic_batch(1, 1, "a")];
     let mut quorum = Quorum::default();
     quorum.configure(vec![NodeId(1), NodeId(2), NodeId(3)]);
-    let disks = BTreeMap::from([(NodeId(2), Disk { checkpoint: None, batches: log })]);
+    let disks = BTreeMap::from([(
+        NodeId(2),
+        Disk {
+            checkpoint: None,
+            batches: log,
+        },
+    )]);
     let (metadata, standing) = found(read(&mut quorum, &disks));
-    assert_eq!(standing, Standing::NoMajority { silent: vec![NodeId(1), NodeId(3)] });
+    assert_eq!(
+        standing,
+        Standing::NoMajority {
+            silent: vec![NodeId(1), NodeId(3)]
+        }
+    );
     assert_eq!(names(&metadata.image), ["a"]);
     // It was not folded: should the others say otherwise, they are right.
-    assert_eq!(quorum.committed().map(|metadata| metadata.at.end_offset), Some(Offset(0)));
+    assert_eq!(
+        quorum.committed().map(|metadata| metadata.at.end_offset),
+        Some(Offset(0))
+    );
 }
 
 #[test]
@@ -251,23 +359,45 @@ fn nobody_to_ask_is_no_metadata() {
 #[test]
 fn a_log_that_cannot_be_read_does_not_count() {
     let log = vec![leader_batch(0, 1), topic_batch(1, 1, "a")];
-    let good = Disk { checkpoint: None, batches: log.clone() };
+    let good = Disk {
+        checkpoint: None,
+        batches: log.clone(),
+    };
     let mut bytes = log[1].to_vec();
     bytes[70] ^= 1;
-    let bad = Disk { checkpoint: None, batches: vec![log[0].clone(), bytes.into()] };
-    let (mut quorum, disks) = three([good.clone(), good, Disk { checkpoint: None, batches: log[..1].to_vec() }]);
+    let bad = Disk {
+        checkpoint: None,
+        batches: vec![log[0].clone(), bytes.into()],
+    };
+    let (mut quorum, disks) = three([
+        good.clone(),
+        good,
+        Disk {
+            checkpoint: None,
+            batches: log[..1].to_vec(),
+        },
+    ]);
     // The agent checks CRCs; should one slip through, the log is left out and read anew.
     let mut request = 0;
     let now = Moment::default();
     let (mut reading, questions) = quorum.begin(&disks.keys().copied().collect(), &mut request, now);
     for question in questions {
         let disk = if question.node == NodeId(3) {
-            Disk { batches: vec![Bytes::copy_from_slice(&bad.batches[1])], ..Disk::default() }
+            Disk {
+                batches: vec![Bytes::copy_from_slice(&bad.batches[1])],
+                ..Disk::default()
+            }
         } else {
             disks[&question.node].clone()
         };
         let replies = if question.node == NodeId(3) {
-            vec![MetadataReply { request: question.request, reset: true, batches: disk.batches[0].clone(), last: true, ..MetadataReply::default() }]
+            vec![MetadataReply {
+                request: question.request,
+                reset: true,
+                batches: disk.batches[0].clone(),
+                last: true,
+                ..MetadataReply::default()
+            }]
         } else {
             disk.reply(&question)
         };
@@ -283,7 +413,10 @@ fn a_log_that_cannot_be_read_does_not_count() {
 #[test]
 fn a_checkpoint_cut_short_is_refused() {
     let (end, epoch, bytes) = checkpoint(10, 2, &["a"], None);
-    let disk = Disk { checkpoint: Some((end, epoch, bytes.slice(..bytes.len() - 80))), batches: vec![] };
+    let disk = Disk {
+        checkpoint: Some((end, epoch, bytes.slice(..bytes.len() - 80))),
+        batches: vec![],
+    };
     let (mut quorum, disks) = three([disk.clone(), disk.clone(), disk]);
     match read(&mut quorum, &disks) {
         Answer::Nothing { why } => assert!(why.contains("00000000000000000010-0000000002.checkpoint"), "{why}"),
@@ -312,7 +445,13 @@ enum Step {
 
 impl Raft {
     fn new(size: usize) -> Self {
-        Self { disks: vec![Disk::default(); size], leader: None, epoch: 0, written: 0, committed: Vec::new() }
+        Self {
+            disks: vec![Disk::default(); size],
+            leader: None,
+            epoch: 0,
+            written: 0,
+            committed: Vec::new(),
+        }
     }
 
     fn elect(&mut self, node: usize) {
@@ -338,10 +477,16 @@ impl Raft {
 
     /// A follower drops what its leader does not have and takes one batch.
     fn replicate(&mut self, node: usize) {
-        let Some(leader) = self.leader.filter(|leader| *leader != node) else { return };
+        let Some(leader) = self.leader.filter(|leader| *leader != node) else {
+            return;
+        };
         let source = self.disks[leader].batches.clone();
         let log = &mut self.disks[node].batches;
-        let common = log.iter().zip(&source).take_while(|(own, theirs)| own == theirs).count();
+        let common = log
+            .iter()
+            .zip(&source)
+            .take_while(|(own, theirs)| own == theirs)
+            .count();
         log.truncate(common);
         if let Some(next) = source.get(common) {
             log.push(next.clone());
@@ -352,7 +497,11 @@ impl Raft {
     fn commit(&mut self, leader: usize) {
         let log = self.disks[leader].batches.clone();
         for length in (self.committed.len() + 1..=log.len()).rev() {
-            let held = self.disks.iter().filter(|disk| disk.batches.get(..length) == Some(&log[..length])).count();
+            let held = self
+                .disks
+                .iter()
+                .filter(|disk| disk.batches.get(..length) == Some(&log[..length]))
+                .count();
             if held > self.disks.len() / 2 && end_of(&log[length - 1]).leader_epoch.0 == self.epoch {
                 self.committed = log[..length].to_vec();
                 return;
@@ -373,7 +522,8 @@ fn steps(size: usize) -> impl Strategy<Value = Vec<Step>> {
 
 impl Raft {
     fn present(&self, mask: &[bool], with_leader: bool) -> BTreeMap<NodeId, Disk> {
-        let is_present = |node: usize| mask.get(node).copied().unwrap_or(false) || (with_leader && self.leader == Some(node));
+        let is_present =
+            |node: usize| mask.get(node).copied().unwrap_or(false) || (with_leader && self.leader == Some(node));
         let disks = self.disks.iter().enumerate().filter(|(node, _)| is_present(*node));
         disks.map(|(node, disk)| (NodeId(node as i32), disk.clone())).collect()
     }
@@ -405,7 +555,10 @@ impl Raft {
         let (metadata, standing) = found(read(&mut quorum, &self.present(&[true; 5], true)));
         prop_assert_eq!(standing, Standing::Committed);
         prop_assert_eq!(Some(metadata.at.end_offset.0), end);
-        prop_assert_eq!(metadata.image.topics().count(), self.topics_up_to(metadata.at).unwrap_or(0));
+        prop_assert_eq!(
+            metadata.image.topics().count(),
+            self.topics_up_to(metadata.at).unwrap_or(0)
+        );
         Ok(())
     }
 
@@ -423,7 +576,14 @@ fn is_at(bytes: &Bytes, at: Position) -> bool {
 }
 
 fn is_control(bytes: &Bytes) -> bool {
-    Batches::new(bytes, 0).next().unwrap().unwrap().header.unwrap().attributes.is_control()
+    Batches::new(bytes, 0)
+        .next()
+        .unwrap()
+        .unwrap()
+        .header
+        .unwrap()
+        .attributes
+        .is_control()
 }
 
 proptest! {

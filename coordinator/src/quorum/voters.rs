@@ -25,8 +25,13 @@ pub fn parse_voters(text: &str) -> Result<Vec<NodeId>, VotersError> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts
         .map(|part| {
-            let id = part.split_once('@').and_then(|(id, address)| id.trim().parse().ok().filter(|_| address.contains(':')));
-            id.map(NodeId).ok_or_else(|| VotersError { text: text.to_owned(), part: part.to_owned() })
+            let id = part
+                .split_once('@')
+                .and_then(|(id, address)| id.trim().parse().ok().filter(|_| address.contains(':')));
+            id.map(NodeId).ok_or_else(|| VotersError {
+                text: text.to_owned(),
+                part: part.to_owned(),
+            })
         })
         .collect()
 }

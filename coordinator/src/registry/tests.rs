@@ -30,7 +30,10 @@ fn an_agent_that_reconnects_takes_its_own_session_over() {
     let first = registry.admit("cluster", hello(1, 1), 0).unwrap();
     let second = registry.admit("cluster", hello(1, 1), 1).unwrap();
     assert!(registry.session(first).is_none());
-    assert!(!registry.end(first, 2), "the end of the old connection must not end the new session");
+    assert!(
+        !registry.end(first, 2),
+        "the end of the old connection must not end the new session"
+    );
     assert!(registry.session(second).is_some());
 }
 
@@ -39,11 +42,26 @@ fn foreign_clusters_and_protocols_are_refused_with_a_remedy() {
     let mut registry = Registry::new(7);
     let foreign = registry.admit("another", hello(1, 1), 0).unwrap_err();
     assert_eq!(foreign.code(), "agent-foreign-cluster");
-    assert!(foreign.to_string().contains("point it to that cluster's coordinator"), "{foreign}");
-    let newer = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello(1, 1) };
-    assert_eq!(registry.admit("cluster", newer, 0).unwrap_err().code(), "agent-protocol-version");
-    let nameless = Hello { incarnation: Bytes::new(), ..hello(1, 1) };
-    assert_eq!(registry.admit("cluster", nameless, 0).unwrap_err().code(), "agent-hello-malformed");
+    assert!(
+        foreign.to_string().contains("point it to that cluster's coordinator"),
+        "{foreign}"
+    );
+    let newer = Hello {
+        protocol_version: PROTOCOL_VERSION + 1,
+        ..hello(1, 1)
+    };
+    assert_eq!(
+        registry.admit("cluster", newer, 0).unwrap_err().code(),
+        "agent-protocol-version"
+    );
+    let nameless = Hello {
+        incarnation: Bytes::new(),
+        ..hello(1, 1)
+    };
+    assert_eq!(
+        registry.admit("cluster", nameless, 0).unwrap_err().code(),
+        "agent-hello-malformed"
+    );
 }
 
 #[test]

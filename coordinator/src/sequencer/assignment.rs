@@ -34,7 +34,10 @@ struct Sent {
 impl Assignments {
     /// Generations grow over a coordinator's lifetime and, by its epoch, from one coordinator to the next.
     pub(super) fn new(epoch: u64) -> Self {
-        Self { last_generation: epoch << 32, ..Self::default() }
+        Self {
+            last_generation: epoch << 32,
+            ..Self::default()
+        }
     }
 
     /// Starts over with a new run: agents forget their assignment when a run ends.
@@ -53,10 +56,16 @@ impl Assignments {
     }
 
     /// Plans anew and says which agents must be told. `reachable` are nodes that have an agent, or had one a moment ago.
-    pub(super) fn update(&mut self, layout: &Layout, reachable: &BTreeSet<NodeId>, connected: &BTreeSet<NodeId>) -> Vec<Assign> {
+    pub(super) fn update(
+        &mut self,
+        layout: &Layout,
+        reachable: &BTreeSet<NodeId>,
+        connected: &BTreeSet<NodeId>,
+    ) -> Vec<Assign> {
         let Some(run) = self.run.clone() else { return Vec::new() };
-        let plan =
-            source_plan::plan(layout, reachable, &self.sources, |key| run.base.get(key).map(|summary| summary.precedent));
+        let plan = source_plan::plan(layout, reachable, &self.sources, |key| {
+            run.base.get(key).map(|summary| summary.precedent)
+        });
         self.sources = plan.sources;
         let mut orders: BTreeMap<NodeId, Vec<SourceOrder>> = BTreeMap::new();
         for (key, node) in &self.sources {
@@ -73,9 +82,21 @@ impl Assignments {
             }
             self.last_generation += 1;
             let generation = self.last_generation;
-            let sent = Sent { generation, partitions: partitions.clone(), caught_up: false, backlog: 0, statuses: 0, shipped: 0 };
+            let sent = Sent {
+                generation,
+                partitions: partitions.clone(),
+                caught_up: false,
+                backlog: 0,
+                statuses: 0,
+                shipped: 0,
+            };
             self.sent.insert(*node, sent);
-            told.push(Assign { node: *node, run: run.run, generation, partitions });
+            told.push(Assign {
+                node: *node,
+                run: run.run,
+                generation,
+                partitions,
+            });
         }
         told
     }
@@ -115,7 +136,11 @@ impl Assignments {
     /// said anything since its assignment is not done.
     pub(super) fn is_seeded(&self, bound: u64) -> bool {
         let mut backlog = 0u64;
-        for sent in self.sent.values().filter(|sent| !sent.caught_up && !sent.partitions.is_empty()) {
+        for sent in self
+            .sent
+            .values()
+            .filter(|sent| !sent.caught_up && !sent.partitions.is_empty())
+        {
             if sent.statuses < 2 {
                 return false;
             }
@@ -130,7 +155,12 @@ impl Assignments {
             let partitions = sent.partitions.len() as u64;
             let backlog = if sent.caught_up { 0 } else { sent.backlog };
             let finished = if sent.caught_up { partitions } else { 0 };
-            [total + partitions, done + finished, shipped + sent.shipped, bytes + sent.shipped + backlog]
+            [
+                total + partitions,
+                done + finished,
+                shipped + sent.shipped,
+                bytes + sent.shipped + backlog,
+            ]
         })
     }
 
@@ -143,5 +173,10 @@ impl Assignments {
 pub(super) fn source_order(layout: &Layout, run: &OpenRun, key: &PartitionKey) -> Option<SourceOrder> {
     let (topic, _) = layout.partition(key)?;
     let was_compacted = run.base.get(key).is_some_and(|base| base.compacted);
-    Some(SourceOrder { key: *key, topic: topic.name.clone(), compacted: topic.compacted || was_compacted, class: topic.class })
+    Some(SourceOrder {
+        key: *key,
+        topic: topic.name.clone(),
+        compacted: topic.compacted || was_compacted,
+        class: topic.class,
+    })
 }

@@ -46,7 +46,9 @@ impl Captures {
             };
             Some((key, captured))
         });
-        Self { partitions: partitions.collect() }
+        Self {
+            partitions: partitions.collect(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,10 +80,16 @@ impl Captures {
             Phase::G => Some(PartitionKind::ConsumerOffsets),
             Phase::P => Some(PartitionKind::Data),
         };
-        let concerned = self.partitions.iter().filter(|(_, captured)| kind.is_none_or(|kind| captured.kind == kind));
+        let concerned = self
+            .partitions
+            .iter()
+            .filter(|(_, captured)| kind.is_none_or(|kind| captured.kind == kind));
         concerned
             .map(|(key, captured)| {
-                let inherited = run.base.get(key).filter(|base| !base.compacted && !captured.order.compacted);
+                let inherited = run
+                    .base
+                    .get(key)
+                    .filter(|base| !base.compacted && !captured.order.compacted);
                 let pin_from = inherited.map_or(Offset(0), |base| base.end);
                 Target {
                     key: *key,
@@ -98,7 +106,9 @@ impl Captures {
     /// Takes in what a phase found out.
     pub(super) fn record(&mut self, phase: Phase, findings: BTreeMap<PartitionKey, Finding>) {
         for (key, finding) in findings {
-            let Some(captured) = self.partitions.get_mut(&key) else { continue };
+            let Some(captured) = self.partitions.get_mut(&key) else {
+                continue;
+            };
             if phase == Phase::M {
                 captured.start = finding.cut;
             } else {
@@ -124,19 +134,27 @@ impl Captures {
                 key: *key,
                 topic: captured.order.topic.clone(),
                 kind: captured.kind,
-                start: captured.start.filter(|_| captured.kind != PartitionKind::TransactionState),
+                start: captured
+                    .start
+                    .filter(|_| captured.kind != PartitionKind::TransactionState),
                 end: captured.end?,
                 tail: captured.tail.clone(),
             })
         });
-        Capture { partitions: partitions.collect() }
+        Capture {
+            partitions: partitions.collect(),
+        }
     }
 }
 
 impl Captured {
     /// The leader epochs that begin below a cut.
     pub(super) fn leader_epochs_below(&self, cut: &Cut) -> Vec<(LeaderEpoch, Offset)> {
-        self.leader_epochs.iter().copied().filter(|(_, start)| *start < cut.offset()).collect()
+        self.leader_epochs
+            .iter()
+            .copied()
+            .filter(|(_, start)| *start < cut.offset())
+            .collect()
     }
 }
 
@@ -145,10 +163,21 @@ pub(super) fn gap_of(name: &str, finding: &Finding) -> Option<Gap> {
     if finding.is_vouched() {
         return None;
     }
-    let gap = |why: String, remedy: &str| Gap { what: format!("partition {name}"), why, remedy: remedy.to_owned() };
+    let gap = |why: String, remedy: &str| Gap {
+        what: format!("partition {name}"),
+        why,
+        remedy: remedy.to_owned(),
+    };
     if !finding.absent.is_empty() {
-        let who: Vec<String> = finding.absent.iter().map(|(node, why)| format!("in-sync replica on node {node}: {why}")).collect();
-        return Some(gap(who.join("; "), "run an agent on every broker that has an in-sync replica, then snapshot again"));
+        let who: Vec<String> = finding
+            .absent
+            .iter()
+            .map(|(node, why)| format!("in-sync replica on node {node}: {why}"))
+            .collect();
+        return Some(gap(
+            who.join("; "),
+            "run an agent on every broker that has an in-sync replica, then snapshot again",
+        ));
     }
     if finding.unstable {
         return Some(gap(
@@ -160,5 +189,8 @@ pub(super) fn gap_of(name: &str, finding: &Finding) -> Option<Gap> {
         Some(_) => "its in-sync replicas have no record batch in common",
         None => "it has no in-sync replica",
     };
-    Some(gap(why.to_owned(), "check the partition with kafka-topics --describe, then snapshot again"))
+    Some(gap(
+        why.to_owned(),
+        "check the partition with kafka-topics --describe, then snapshot again",
+    ))
 }

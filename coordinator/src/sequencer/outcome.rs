@@ -80,7 +80,11 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure.
     pub fn new(code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), remedy: remedy.into() }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 

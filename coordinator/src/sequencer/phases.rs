@@ -29,7 +29,15 @@ impl Sequencer {
             }
             let targets = snapshot.captures.targets(next, run, |key| self.assignments.source(key));
             if !targets.is_empty() {
-                let round = Round::new(next, targets, &view.layout, &self.connected, &snapshot.excused, &self.timing, now);
+                let round = Round::new(
+                    next,
+                    targets,
+                    &view.layout,
+                    &self.connected,
+                    &snapshot.excused,
+                    &self.timing,
+                    now,
+                );
                 snapshot.step = Step::Phase(Box::new(round));
                 return;
             }
@@ -58,8 +66,22 @@ impl Sequencer {
         let Step::Phase(round) = &mut snapshot.step else { return };
         let (questions, step) = round.advance(&self.connected, &mut self.next_request, now);
         let (attempt, phase) = (snapshot.attempt, round.phase());
-        for Question { node, request, depth, partitions } in questions {
-            out.push(Command::Query(Query { node, run, attempt, phase, request, depth, partitions }));
+        for Question {
+            node,
+            request,
+            depth,
+            partitions,
+        } in questions
+        {
+            out.push(Command::Query(Query {
+                node,
+                run,
+                attempt,
+                phase,
+                request,
+                depth,
+                partitions,
+            }));
         }
         if matches!(step, RoundStep::ReadMetadata) {
             self.look_anew(now, out);
@@ -73,7 +95,9 @@ impl Sequencer {
         if !round.settle(&view.layout, &self.connected, &self.timing, now) {
             return;
         }
-        let Step::Phase(round) = std::mem::replace(&mut snapshot.step, Step::Poised) else { return };
+        let Step::Phase(round) = std::mem::replace(&mut snapshot.step, Step::Poised) else {
+            return;
+        };
         let phase = round.phase();
         let (findings, gone) = round.finish();
         for key in gone {
@@ -81,7 +105,9 @@ impl Sequencer {
         }
         let mut unvouched = None;
         for (key, finding) in &findings {
-            let Some(gap) = gap_of(&view.layout.name_of(key), finding) else { continue };
+            let Some(gap) = gap_of(&view.layout.name_of(key), finding) else {
+                continue;
+            };
             // An unstable leader lowers the level; a missing voucher is a matter of policy.
             if !finding.unstable || finding.cut.is_none() {
                 unvouched.get_or_insert_with(|| gap.clone());
@@ -93,7 +119,11 @@ impl Sequencer {
             snapshot.excused.extend(finding.absent.iter().map(|(node, _)| *node));
         }
         if let (Some(gap), Require::All) = (unvouched, self.require) {
-            let failure = Failure::new("partition-not-vouched", format!("capture {}: {}", gap.what, gap.why), gap.remedy);
+            let failure = Failure::new(
+                "partition-not-vouched",
+                format!("capture {}: {}", gap.what, gap.why),
+                gap.remedy,
+            );
             self.fail(failure, now, out);
             return;
         }
@@ -142,7 +172,14 @@ impl Snapshot {
             }
             Step::Committing => [all, all, 0, 0],
         };
-        Progress { stage: self.stage(), attempt: self.attempt, partitions_done, partitions_total, bytes_done, bytes_total }
+        Progress {
+            stage: self.stage(),
+            attempt: self.attempt,
+            partitions_done,
+            partitions_total,
+            bytes_done,
+            bytes_total,
+        }
     }
 
     pub(super) fn outcome(&self, run: u64, now: Moment, result: Result<CommitResult, Failure>) -> Outcome {

@@ -188,27 +188,41 @@ impl Round {
 
     /// Partitions with every report in, and partitions of the phase.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let waiting = self.open.values().filter(|open| open.reports.len() < open.members.len()).count();
+        let waiting = self
+            .open
+            .values()
+            .filter(|open| open.reports.len() < open.members.len())
+            .count();
         (self.total.saturating_sub(waiting) as u64, self.total as u64)
     }
 
     /// Takes in reports. Those to requests that are not outstanding are left: they were answered or given up.
     pub(super) fn accept(&mut self, node: NodeId, reports: Reports) {
-        let Some(request) = self.requests.get_mut(&reports.request).filter(|request| request.node == node) else {
+        let Some(request) = self
+            .requests
+            .get_mut(&reports.request)
+            .filter(|request| request.node == node)
+        else {
             return;
         };
         for report in reports.reports {
             if !request.partitions.remove(&report.key) {
                 continue;
             }
-            let Some(open) = self.open.get_mut(&report.key) else { continue };
+            let Some(open) = self.open.get_mut(&report.key) else {
+                continue;
+            };
             match report.seen {
                 Ok(seen) => {
                     open.trouble.remove(&node);
                     open.reports.insert(node, seen);
                 }
                 Err(why) => {
-                    let count = open.trouble.get(&node).map_or(0, |trouble| trouble.count).saturating_add(1);
+                    let count = open
+                        .trouble
+                        .get(&node)
+                        .map_or(0, |trouble| trouble.count)
+                        .saturating_add(1);
                     open.trouble.insert(node, Trouble { why, count });
                     open.retrying = false;
                 }
@@ -231,7 +245,12 @@ impl Round {
     }
 
     /// Asks what is to be asked and says what to wait for. Cheap while answers are outstanding: it is called with every event.
-    pub(super) fn advance(&mut self, connected: &BTreeSet<NodeId>, next_request: &mut u64, now: Moment) -> (Vec<Question>, Step) {
+    pub(super) fn advance(
+        &mut self,
+        connected: &BTreeSet<NodeId>,
+        next_request: &mut u64,
+        now: Moment,
+    ) -> (Vec<Question>, Step) {
         let late = now >= self.deadline;
         if self.settling || (!late && !self.unasked && !self.requests.is_empty()) {
             return (Vec::new(), Step::Wait);
@@ -270,7 +289,13 @@ impl Round {
     }
 
     /// Compares with the image after the reports. True: the phase is over, see [`Round::finish`].
-    pub(super) fn settle(&mut self, layout: &Layout, connected: &BTreeSet<NodeId>, timing: &Timing, now: Moment) -> bool {
+    pub(super) fn settle(
+        &mut self,
+        layout: &Layout,
+        connected: &BTreeSet<NodeId>,
+        timing: &Timing,
+        now: Moment,
+    ) -> bool {
         if !self.settling {
             return false;
         }
@@ -333,7 +358,12 @@ impl Round {
             *next_request += 1;
             let keys = partitions.iter().map(|partition| partition.key).collect();
             self.requests.insert(*next_request, Request { node, partitions: keys });
-            questions.push(Question { node, request: *next_request, depth, partitions });
+            questions.push(Question {
+                node,
+                request: *next_request,
+                depth,
+                partitions,
+            });
         }
         questions
     }
@@ -341,7 +371,11 @@ impl Round {
     /// Drops reports that do not reach deep enough. True: there were some.
     fn deepen(&mut self) -> bool {
         let mut deeper = false;
-        for open in self.open.values_mut().filter(|open| !open.settled && open.unreported().next().is_none()) {
+        for open in self
+            .open
+            .values_mut()
+            .filter(|open| !open.settled && open.unreported().next().is_none())
+        {
             if let Prefix::Deeper { since } = open.prefix()
                 && open.depth < MOST_DEPTH
             {
@@ -357,13 +391,22 @@ impl Round {
 
 impl Open {
     fn unreported(&self) -> impl Iterator<Item = NodeId> {
-        self.members.iter().copied().filter(|node| !self.reports.contains_key(node))
+        self.members
+            .iter()
+            .copied()
+            .filter(|node| !self.reports.contains_key(node))
     }
 
     /// The members to ask: connected, without a report, and not found unreadable since the metadata was last looked at.
     fn askable(&self, connected: &BTreeSet<NodeId>) -> Vec<NodeId> {
-        let may_retry = |node: &NodeId| self.trouble.get(node).is_none_or(|trouble| self.retrying && trouble.count < MOST_RETRIES);
-        self.unreported().filter(|node| connected.contains(node) && may_retry(node)).collect()
+        let may_retry = |node: &NodeId| {
+            self.trouble
+                .get(node)
+                .is_none_or(|trouble| self.retrying && trouble.count < MOST_RETRIES)
+        };
+        self.unreported()
+            .filter(|node| connected.contains(node) && may_retry(node))
+            .collect()
     }
 
     fn question(&self, node: NodeId) -> QueryPartition {
@@ -379,7 +422,11 @@ impl Open {
     }
 
     fn matching(&self) -> Matching {
-        if self.target.compacted { Matching::Position } else { Matching::Bytes }
+        if self.target.compacted {
+            Matching::Position
+        } else {
+            Matching::Bytes
+        }
     }
 
     fn prefix(&self) -> Prefix {
@@ -428,9 +475,17 @@ impl Open {
         }
         self.members.extend(members);
         self.retrying = true;
-        let unreadable = |node: &NodeId| self.trouble.get(node).is_some_and(|trouble| trouble.count >= MOST_RETRIES);
+        let unreadable = |node: &NodeId| {
+            self.trouble
+                .get(node)
+                .is_some_and(|trouble| trouble.count >= MOST_RETRIES)
+        };
         let hopeless = |node: NodeId| unreadable(&node) || (excused.contains(&node) && !connected.contains(&node));
-        if late || self.unreported().all(hopeless) { Verdict::Settled } else { Verdict::Incomplete }
+        if late || self.unreported().all(hopeless) {
+            Verdict::Settled
+        } else {
+            Verdict::Incomplete
+        }
     }
 
     fn into_finding(mut self, connected: &BTreeSet<NodeId>) -> Finding {
@@ -450,19 +505,31 @@ impl Open {
             Prefix::Empty(offset) => Some(Cut::Empty(offset)),
             Prefix::Deeper { .. } | Prefix::Nothing => None,
         };
-        let source = self.target.source.filter(|node| self.reports.contains_key(node)).or(self.reports.keys().next().copied());
+        let source = self
+            .target
+            .source
+            .filter(|node| self.reports.contains_key(node))
+            .or(self.reports.keys().next().copied());
         let source = source.and_then(|node| Some((node, self.reports.remove(&node)?)));
         let cut = match (cut, &source) {
             (Some(Cut::After(batch)), Some((_, seen))) => Some(Cut::After(own_batch(batch, seen))),
             (cut, _) => cut,
         };
-        Finding { cut, absent, unstable: self.unstable, source }
+        Finding {
+            cut,
+            absent,
+            unstable: self.unstable,
+            source,
+        }
     }
 }
 
 /// The source's batch at a common end: compaction leaves each replica other bytes, and the source checks its own.
 fn own_batch(batch: BatchEnd, seen: &Seen) -> BatchEnd {
-    let own = seen.batches.iter().find(|own| own.end_offset == batch.end_offset && own.leader_epoch == batch.leader_epoch);
+    let own = seen
+        .batches
+        .iter()
+        .find(|own| own.end_offset == batch.end_offset && own.leader_epoch == batch.leader_epoch);
     own.copied().unwrap_or(batch)
 }
 

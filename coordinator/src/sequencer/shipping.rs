@@ -52,10 +52,18 @@ struct Pending {
 
 impl Shipping {
     pub(super) fn new(parcels: impl IntoIterator<Item = Parcel>) -> Self {
-        let mut shipping = Self { ungiven: true, ..Self::default() };
+        let mut shipping = Self {
+            ungiven: true,
+            ..Self::default()
+        };
         for parcel in parcels {
             *shipping.load.entry(parcel.source).or_default() += 1;
-            let pending = Pending { sent: false, arrived: None, failures: BTreeMap::new(), parcel };
+            let pending = Pending {
+                sent: false,
+                arrived: None,
+                failures: BTreeMap::new(),
+                parcel,
+            };
             shipping.pending.insert(pending.parcel.order.key, pending);
         }
         shipping
@@ -113,7 +121,11 @@ impl Shipping {
     /// Takes in a piece. Pieces of partitions that are done, or from another node than the source, are repetitions.
     pub(super) fn arrived(&mut self, node: NodeId, piece: ShippedPiece, now: Moment) {
         self.heard.insert(node, now);
-        let Some(pending) = self.pending.get_mut(&piece.key).filter(|pending| pending.parcel.source == node && pending.sent) else {
+        let Some(pending) = self
+            .pending
+            .get_mut(&piece.key)
+            .filter(|pending| pending.parcel.source == node && pending.sent)
+        else {
             return;
         };
         match &mut pending.arrived {
@@ -123,10 +135,33 @@ impl Shipping {
         if piece.more {
             return;
         }
-        let Some(Pending { parcel, arrived: Some(shipped), .. }) = self.pending.remove(&piece.key) else { return };
-        let Parcel { order, source, cut, leader_epochs, vouched } = parcel;
+        let Some(Pending {
+            parcel,
+            arrived: Some(shipped),
+            ..
+        }) = self.pending.remove(&piece.key)
+        else {
+            return;
+        };
+        let Parcel {
+            order,
+            source,
+            cut,
+            leader_epochs,
+            vouched,
+        } = parcel;
         self.unload(source);
-        self.done.insert(piece.key, HarvestedPartition { order, source, cut, leader_epochs, vouched, shipped });
+        self.done.insert(
+            piece.key,
+            HarvestedPartition {
+                order,
+                source,
+                cut,
+                leader_epochs,
+                vouched,
+                shipped,
+            },
+        );
     }
 
     /// An agent works on: it is not stuck.
@@ -135,9 +170,24 @@ impl Shipping {
     }
 
     /// An agent failed with one partition: another replica is read.
-    pub(super) fn failed(&mut self, node: NodeId, failure: &ShipFailure, layout: &Layout, connected: &BTreeSet<NodeId>) {
-        if self.pending.get(&failure.key).is_some_and(|pending| pending.parcel.source == node && pending.sent) {
-            self.move_elsewhere(failure.key, &format!("{} ({})", failure.message, failure.code), layout, connected);
+    pub(super) fn failed(
+        &mut self,
+        node: NodeId,
+        failure: &ShipFailure,
+        layout: &Layout,
+        connected: &BTreeSet<NodeId>,
+    ) {
+        if self
+            .pending
+            .get(&failure.key)
+            .is_some_and(|pending| pending.parcel.source == node && pending.sent)
+        {
+            self.move_elsewhere(
+                failure.key,
+                &format!("{} ({})", failure.message, failure.code),
+                layout,
+                connected,
+            );
         }
     }
 
@@ -145,7 +195,11 @@ impl Shipping {
     pub(super) fn agent_left(&mut self, node: NodeId, now: Moment) {
         self.left.insert(node, now);
         self.ungiven = true;
-        for pending in self.pending.values_mut().filter(|pending| pending.parcel.source == node) {
+        for pending in self
+            .pending
+            .values_mut()
+            .filter(|pending| pending.parcel.source == node)
+        {
             pending.sent = false;
             pending.arrived = None;
         }
@@ -183,12 +237,16 @@ impl Shipping {
     }
 
     fn move_elsewhere(&mut self, key: PartitionKey, why: &str, layout: &Layout, connected: &BTreeSet<NodeId>) {
-        let Some(mut pending) = self.pending.remove(&key) else { return };
+        let Some(mut pending) = self.pending.remove(&key) else {
+            return;
+        };
         let failed = pending.parcel.source;
         self.unload(failed);
         pending.failures.insert(failed, why.to_owned());
         let tried: BTreeSet<NodeId> = pending.failures.keys().copied().collect();
-        let next = layout.partition(&key).and_then(|(_, partition)| source_plan::choose(partition, connected, &tried, &self.load));
+        let next = layout
+            .partition(&key)
+            .and_then(|(_, partition)| source_plan::choose(partition, connected, &tried, &self.load));
         match next {
             Some(node) => {
                 *self.load.entry(node).or_default() += 1;
@@ -199,8 +257,16 @@ impl Shipping {
                 self.pending.insert(key, pending);
             }
             None => {
-                let tried: Vec<String> = pending.failures.iter().map(|(node, why)| format!("node {node}: {why}")).collect();
-                self.given_up.push(GivenUp { key, topic: pending.parcel.order.topic, why: tried.join("; ") });
+                let tried: Vec<String> = pending
+                    .failures
+                    .iter()
+                    .map(|(node, why)| format!("node {node}: {why}"))
+                    .collect();
+                self.given_up.push(GivenUp {
+                    key,
+                    topic: pending.parcel.order.topic,
+                    why: tried.join("; "),
+                });
             }
         }
     }

@@ -68,13 +68,23 @@ impl Snapshot {
     /// Leaves a partition out whose topic was deleted: that is no fault, but it is said.
     pub(super) fn drop_deleted(&mut self, key: &PartitionKey) {
         if let Some(dropped) = self.captures.remove(key) {
-            let text = format!("{}-{} was deleted while the snapshot was taken and is not in it", dropped.order.topic, key.partition);
-            self.notes.push(Note { partition: Some(*key), text });
+            let text = format!(
+                "{}-{} was deleted while the snapshot was taken and is not in it",
+                dropped.order.topic, key.partition
+            );
+            self.notes.push(Note {
+                partition: Some(*key),
+                text,
+            });
         }
     }
 
     pub(super) fn gap(&mut self, what: String, why: impl Into<String>, remedy: &str) {
-        self.gaps.insert(Gap { what, why: why.into(), remedy: remedy.to_owned() });
+        self.gaps.insert(Gap {
+            what,
+            why: why.into(),
+            remedy: remedy.to_owned(),
+        });
     }
 }
 
@@ -83,22 +93,37 @@ impl Sequencer {
         let run = self.run().unwrap_or(0);
         let refuse = |code: &str, message: &str, remedy: &str| {
             let result = Err(Failure::new(code, message, remedy));
-            Command::Finished(Outcome { run, duration: Duration::ZERO, freeze: Duration::ZERO, gaps: Vec::new(), result })
+            Command::Finished(Outcome {
+                run,
+                duration: Duration::ZERO,
+                freeze: Duration::ZERO,
+                gaps: Vec::new(),
+                result,
+            })
         };
         if self.snapshot.is_some() {
             // The service says so before; this is for the schedule, which then simply misses a turn.
             return;
         }
         if self.assignments.run().is_none() {
-            out.push(refuse("no-open-run", "take a snapshot: no run is open", "wait until the coordinator is ready"));
+            out.push(refuse(
+                "no-open-run",
+                "take a snapshot: no run is open",
+                "wait until the coordinator is ready",
+            ));
             return;
         }
         self.attempt = self.attempt.wrapping_add(1);
         self.snapshot = Some(Snapshot {
             attempt: self.attempt,
             label,
-            times: Times { started: now, ..Times::default() },
-            step: Step::Gathering { deadline: now.after(self.timing.agents) },
+            times: Times {
+                started: now,
+                ..Times::default()
+            },
+            step: Step::Gathering {
+                deadline: now.after(self.timing.agents),
+            },
             captures: Captures::default(),
             gaps: BTreeSet::new(),
             notes: Vec::new(),
@@ -113,9 +138,16 @@ impl Sequencer {
 
     pub(super) fn cancel(&mut self, now: Moment, out: &mut Vec<Command>) {
         match &self.snapshot {
-            None | Some(Snapshot { step: Step::Committing, .. }) => {}
+            None
+            | Some(Snapshot {
+                step: Step::Committing, ..
+            }) => {}
             Some(_) => {
-                let failure = Failure::new("cancelled", "take a snapshot: it was cancelled", "create it again when you want it");
+                let failure = Failure::new(
+                    "cancelled",
+                    "take a snapshot: it was cancelled",
+                    "create it again when you want it",
+                );
                 self.fail(failure, now, out);
             }
         }
@@ -125,7 +157,10 @@ impl Sequencer {
     pub(super) fn fail(&mut self, failure: Failure, now: Moment, out: &mut Vec<Command>) {
         let Some(snapshot) = self.snapshot.take() else { return };
         let run = self.run().unwrap_or(0);
-        out.push(Command::Release { run, attempt: snapshot.attempt });
+        out.push(Command::Release {
+            run,
+            attempt: snapshot.attempt,
+        });
         out.push(Command::Finished(snapshot.outcome(run, now, Err(failure))));
     }
 
@@ -195,7 +230,10 @@ impl Sequencer {
             let nodes: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let failure = Failure::new(
                 "agents-missing",
-                format!("take a snapshot: no agent is connected for node {}, which has in-sync replicas", nodes.join(", ")),
+                format!(
+                    "take a snapshot: no agent is connected for node {}, which has in-sync replicas",
+                    nodes.join(", ")
+                ),
                 "start maxbrod-agent there, or allow gaps with [snapshot] require = \"one-replica\"",
             );
             self.fail(failure, now, out);
@@ -205,7 +243,11 @@ impl Sequencer {
         if let Some(snapshot) = &mut self.snapshot {
             for node in missing {
                 snapshot.excused.insert(node);
-                snapshot.gap(format!("node {node}"), "it has in-sync replicas and no connected agent", "start maxbrod-agent there");
+                snapshot.gap(
+                    format!("node {node}"),
+                    "it has in-sync replicas and no connected agent",
+                    "start maxbrod-agent there",
+                );
             }
             snapshot.step = Step::Seeding;
         }
@@ -245,7 +287,9 @@ impl Sequencer {
         let cuts = maxbrod_cut::solve(&snapshot.captures.to_capture());
         let mut parcels = Vec::new();
         for (key, cut) in &cuts.cuts {
-            let Some(captured) = snapshot.captures.get(key) else { continue };
+            let Some(captured) = snapshot.captures.get(key) else {
+                continue;
+            };
             let Some(source) = captured.source else { continue };
             parcels.push(Parcel {
                 order: captured.order.clone(),
@@ -259,7 +303,10 @@ impl Sequencer {
             let nodes: Vec<String> = silent.iter().map(|node| format!("node {node}")).collect();
             snapshot.gap(
                 "metadata".to_owned(),
-                format!("no majority of the controllers vouches for it: no answering agent on {}", nodes.join(", ")),
+                format!(
+                    "no majority of the controllers vouches for it: no answering agent on {}",
+                    nodes.join(", ")
+                ),
                 "start maxbrod-agent on every controller",
             );
         } else if view.standing == Standing::Unsettled {
@@ -297,13 +344,22 @@ impl Sequencer {
     }
 
     fn advance_shipping(&mut self, now: Moment, out: &mut Vec<Command>) {
-        let Some(run) = self.assignments.run().map(|run| run.run) else { return };
+        let Some(run) = self.assignments.run().map(|run| run.run) else {
+            return;
+        };
         let Some(snapshot) = &mut self.snapshot else { return };
-        let Step::Shipping(shipping) = &mut snapshot.step else { return };
+        let Step::Shipping(shipping) = &mut snapshot.step else {
+            return;
+        };
         let assignments = &self.assignments;
         let orders = shipping.orders(&self.connected, |node, key| assignments.names(node, key), now);
         for (node, cuts) in orders {
-            out.push(Command::Ship(Ship { node, run, attempt: snapshot.attempt, cuts }));
+            out.push(Command::Ship(Ship {
+                node,
+                run,
+                attempt: snapshot.attempt,
+                cuts,
+            }));
         }
         let refused = match self.require {
             Require::All => shipping.given_up().first(),
@@ -327,7 +383,9 @@ impl Sequencer {
         let Some(run) = self.run() else { return };
         let Some(snapshot) = &mut self.snapshot else { return };
         let Some(view) = snapshot.view.clone() else { return };
-        let Step::Shipping(shipping) = std::mem::replace(&mut snapshot.step, Step::Committing) else { return };
+        let Step::Shipping(shipping) = std::mem::replace(&mut snapshot.step, Step::Committing) else {
+            return;
+        };
         let (partitions, given_up) = shipping.finish();
         for lost in given_up {
             snapshot.gap(
@@ -338,7 +396,12 @@ impl Sequencer {
         }
         snapshot.times.shipped = now;
         let shipped: BTreeSet<PartitionKey> = partitions.iter().map(|partition| partition.order.key).collect();
-        let missing = snapshot.captures.keys().into_iter().filter(|key| !shipped.contains(key)).collect();
+        let missing = snapshot
+            .captures
+            .keys()
+            .into_iter()
+            .filter(|key| !shipped.contains(key))
+            .collect();
         let cuts = snapshot.cuts.take();
         let vouched = view.standing == Standing::Committed && partitions.iter().all(|partition| partition.vouched);
         let reached = cuts.as_ref().map_or(Level::CrashConsistent, |cuts| cuts.level);
@@ -347,19 +410,37 @@ impl Sequencer {
             attempt: snapshot.attempt,
             label: snapshot.label.clone(),
             times: snapshot.times,
-            level: if vouched { reached } else { reached.min(Level::CrashConsistent) },
+            level: if vouched {
+                reached
+            } else {
+                reached.min(Level::CrashConsistent)
+            },
             view,
             partitions,
             missing,
             gaps: snapshot.gaps.iter().cloned().collect(),
-            notes: snapshot.notes.drain(..).chain(cuts.into_iter().flat_map(|cuts| cuts.notes)).collect(),
+            notes: snapshot
+                .notes
+                .drain(..)
+                .chain(cuts.into_iter().flat_map(|cuts| cuts.notes))
+                .collect(),
         })));
     }
 
-    pub(super) fn on_committed(&mut self, result: CommitResult, next: Option<OpenRun>, now: Moment, out: &mut Vec<Command>) {
+    pub(super) fn on_committed(
+        &mut self,
+        result: CommitResult,
+        next: Option<OpenRun>,
+        now: Moment,
+        out: &mut Vec<Command>,
+    ) {
         let run = self.run().unwrap_or(0);
         let open_run = next.as_ref().map_or(0, |next| next.run);
-        out.push(Command::EndRun { run, open_run, committed: true });
+        out.push(Command::EndRun {
+            run,
+            open_run,
+            committed: true,
+        });
         if let Some(next) = next {
             self.assignments.open(next);
             self.look(now, out);
@@ -374,13 +455,23 @@ impl Sequencer {
         let failure = Failure::new("run-closed", "take a snapshot: its run was given up", "create it again");
         self.fail(failure, now, out);
         let run = self.run().unwrap_or(0);
-        out.push(Command::EndRun { run, open_run: next.run, committed: false });
+        out.push(Command::EndRun {
+            run,
+            open_run: next.run,
+            committed: false,
+        });
         self.assignments.open(next);
         self.look(now, out);
     }
 
     pub(super) fn on_commit_failed(&mut self, failure: Failure, now: Moment, out: &mut Vec<Command>) {
-        if matches!(&self.snapshot, Some(Snapshot { step: Step::Committing, .. })) {
+        if matches!(
+            &self.snapshot,
+            Some(Snapshot {
+                step: Step::Committing,
+                ..
+            })
+        ) {
             self.fail(failure, now, out);
         }
     }

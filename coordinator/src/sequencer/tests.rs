@@ -31,7 +31,11 @@ fn cluster() -> World {
 
 fn cut_of(world: &World, topic: u8, partition: i32) -> Option<Cut> {
     let harvest = world.harvest.as_ref().expect("a commit was ordered");
-    harvest.partitions.iter().find(|found| found.order.key == key(topic, partition)).map(|found| found.cut)
+    harvest
+        .partitions
+        .iter()
+        .find(|found| found.order.key == key(topic, partition))
+        .map(|found| found.cut)
 }
 
 #[test]
@@ -46,7 +50,13 @@ fn a_quiet_cluster_is_captured_whole() {
     assert_eq!(cut_of(&world, ORDERS, 1), Some(Cut::After(batch(5, 3, 7))));
     assert_eq!(world.harvest.as_ref().map(|harvest| harvest.partitions.len()), Some(4));
     // Followers are read, each partition by one node, which pins what it is about to read.
-    assert!(world.harvest.iter().flat_map(|harvest| &harvest.partitions).all(|partition| partition.vouched));
+    assert!(
+        world
+            .harvest
+            .iter()
+            .flat_map(|harvest| &harvest.partitions)
+            .all(|partition| partition.vouched)
+    );
     assert_eq!(world.pinned.len(), 4);
     assert_eq!(world.run_ended, Some((7, 8)));
 }
@@ -59,11 +69,24 @@ fn the_phases_come_in_order_and_each_asks_every_member() {
     let phases: Vec<Phase> = world.queries.iter().map(|query| query.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
     for phase in [Phase::M, Phase::Q, Phase::G, Phase::P] {
-        let asked: BTreeSet<NodeId> = world.queries.iter().filter(|query| query.phase == phase).map(|query| query.node).collect();
+        let asked: BTreeSet<NodeId> = world
+            .queries
+            .iter()
+            .filter(|query| query.phase == phase)
+            .map(|query| query.node)
+            .collect();
         assert_eq!(asked.len(), 3, "{phase:?}");
     }
     let stages: Vec<Stage> = world.progress.iter().map(|progress| progress.stage).collect();
-    for stage in [Stage::WaitingForAgents, Stage::PhaseM, Stage::PhaseQ, Stage::PhaseG, Stage::PhaseP, Stage::Shipping, Stage::Committing] {
+    for stage in [
+        Stage::WaitingForAgents,
+        Stage::PhaseM,
+        Stage::PhaseQ,
+        Stage::PhaseG,
+        Stage::PhaseP,
+        Stage::Shipping,
+        Stage::Committing,
+    ] {
         assert!(stages.contains(&stage), "{stage:?} in {stages:?}");
     }
 }
@@ -71,7 +94,12 @@ fn the_phases_come_in_order_and_each_asks_every_member() {
 #[test]
 fn a_lagging_follower_keeps_the_cut_below_the_leaders_end() {
     let mut world = cluster();
-    world.write(1, ORDERS, 0, &[batch(10, 0, 1), batch(20, 0, 2), batch(30, 0, 3), batch(40, 0, 4)]);
+    world.write(
+        1,
+        ORDERS,
+        0,
+        &[batch(10, 0, 1), batch(20, 0, 2), batch(30, 0, 3), batch(40, 0, 4)],
+    );
     world.write(2, ORDERS, 0, &[batch(10, 0, 1), batch(20, 0, 2), batch(30, 0, 3)]);
     world.start();
     world.create();
@@ -126,7 +154,11 @@ fn a_change_of_leader_repeats_that_partition_from_its_phase_on() {
     assert_eq!(world.outcome().gaps, []);
     let asked = |partition| {
         let key = key(ORDERS, partition);
-        world.queries.iter().filter(|query| query.phase == Phase::P && query.partitions.iter().any(|asked| asked.key == key)).count()
+        world
+            .queries
+            .iter()
+            .filter(|query| query.phase == Phase::P && query.partitions.iter().any(|asked| asked.key == key))
+            .count()
     };
     assert_eq!(asked(0), 6, "twice by three members");
     assert_eq!(asked(1), 3, "the other partition is not asked again");
@@ -169,7 +201,11 @@ fn reports_repeated_and_reordered_change_nothing() {
     assert!(noisy.outcome().result.is_ok());
     let cuts = |world: &World| -> Vec<_> {
         let harvest = world.harvest.as_ref().expect("committed");
-        harvest.partitions.iter().map(|found| (found.order.key, found.cut, found.shipped.clone())).collect()
+        harvest
+            .partitions
+            .iter()
+            .map(|found| (found.order.key, found.cut, found.shipped.clone()))
+            .collect()
     };
     assert_eq!(cuts(&quiet), cuts(&noisy));
 }
@@ -180,7 +216,10 @@ fn with_nobody_connected_the_snapshot_fails_in_time() {
     world.start();
     world.create();
     world.pass(Duration::from_secs(60));
-    assert_eq!(world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()), Err("no-metadata"));
+    assert_eq!(
+        world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()),
+        Err("no-metadata")
+    );
 }
 
 #[test]
@@ -203,8 +242,21 @@ fn a_missing_agent_fails_the_snapshot_or_becomes_a_gap_by_policy() {
     let outcome = lenient.outcome();
     assert!(outcome.result.is_ok(), "{outcome:?}");
     assert!(outcome.gaps.iter().any(|gap| gap.what == "node 3"));
-    assert_eq!(outcome.gaps.iter().filter(|gap| gap.what.starts_with("partition")).count(), 4);
-    assert!(lenient.harvest.iter().flat_map(|harvest| &harvest.partitions).all(|partition| !partition.vouched));
+    assert_eq!(
+        outcome
+            .gaps
+            .iter()
+            .filter(|gap| gap.what.starts_with("partition"))
+            .count(),
+        4
+    );
+    assert!(
+        lenient
+            .harvest
+            .iter()
+            .flat_map(|harvest| &harvest.partitions)
+            .all(|partition| !partition.vouched)
+    );
 }
 
 #[test]
@@ -259,11 +311,18 @@ fn another_member_ships_what_an_agent_cannot() {
     world.fail_shipping(source, ORDERS, 0);
     world.create();
     assert!(world.outcome().result.is_ok());
-    let ships: Vec<&Ship> = world.ships.iter().filter(|ship| ship.cuts.iter().any(|cut| cut.key == key(ORDERS, 0))).collect();
+    let ships: Vec<&Ship> = world
+        .ships
+        .iter()
+        .filter(|ship| ship.cuts.iter().any(|cut| cut.key == key(ORDERS, 0)))
+        .collect();
     assert_eq!(ships.len(), 2);
     assert_ne!(ships[0].node, ships[1].node);
     assert!(ships[0].cuts.iter().all(|cut| cut.source.is_none()));
-    assert!(ships[1].cuts.iter().all(|cut| cut.source.is_some()), "the new source is told what it ships");
+    assert!(
+        ships[1].cuts.iter().all(|cut| cut.source.is_some()),
+        "the new source is told what it ships"
+    );
 }
 
 #[test]
@@ -306,8 +365,12 @@ fn an_agent_lost_while_shipping_goes_on_when_it_is_back() {
     world.join(source);
     world.reship();
     assert!(world.outcome().result.is_ok(), "{:?}", world.finished);
-    let by: BTreeSet<NodeId> =
-        world.harvest.iter().flat_map(|harvest| &harvest.partitions).map(|partition| partition.source).collect();
+    let by: BTreeSet<NodeId> = world
+        .harvest
+        .iter()
+        .flat_map(|harvest| &harvest.partitions)
+        .map(|partition| partition.source)
+        .collect();
     assert!(by.contains(&NodeId(source)));
 }
 
@@ -324,7 +387,12 @@ fn the_partitions_of_an_agent_that_stays_away_are_shipped_by_others() {
     world.pass(Duration::from_secs(30));
     assert!(world.outcome().result.is_ok(), "{:?}", world.finished);
     let harvest = world.harvest.as_ref().expect("committed");
-    assert!(harvest.partitions.iter().all(|partition| partition.source != NodeId(source)));
+    assert!(
+        harvest
+            .partitions
+            .iter()
+            .all(|partition| partition.source != NodeId(source))
+    );
     assert_eq!(harvest.partitions.len(), 4);
 }
 
@@ -340,7 +408,10 @@ fn a_topic_deleted_meanwhile_is_left_out_and_said() {
     assert_eq!(world.outcome().gaps, []);
     assert_eq!(cut_of(&world, 9, 0), None);
     let notes = &world.harvest.as_ref().expect("committed").notes;
-    assert!(notes.iter().any(|note| note.text.contains("doomed-0 was deleted")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.text.contains("doomed-0 was deleted")),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -352,7 +423,11 @@ fn a_replica_that_cannot_be_read_fails_or_becomes_a_gap_by_policy() {
     world.pass(Duration::from_secs(60));
     let failure = world.outcome().result.clone().unwrap_err();
     assert_eq!(failure.code, "partition-not-vouched");
-    assert!(failure.message.contains("orders-0") && failure.message.contains("node 2"), "{}", failure.message);
+    assert!(
+        failure.message.contains("orders-0") && failure.message.contains("node 2"),
+        "{}",
+        failure.message
+    );
 
     let mut world = cluster();
     world.require(Require::OneReplica);
@@ -383,19 +458,27 @@ fn a_cancelled_snapshot_releases_its_pins_and_the_next_one_goes_through() {
     world.hold_shipping = true;
     world.create();
     world.handle(Event::Cancel);
-    assert_eq!(world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()), Err("cancelled"));
+    assert_eq!(
+        world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()),
+        Err("cancelled")
+    );
     assert_eq!(world.released, 1);
     world.hold_shipping = false;
     let first = world.queries.last().map(|query| query.attempt);
     world.create();
     assert!(world.outcome().result.is_ok());
-    assert!(world.queries.last().map(|query| query.attempt) > first, "answers to the first attempt are told apart");
+    assert!(
+        world.queries.last().map(|query| query.attempt) > first,
+        "answers to the first attempt are told apart"
+    );
 }
 
 #[test]
 fn without_a_majority_of_controllers_the_metadata_is_a_named_gap() {
     let mut world = cluster();
-    world.standing = Standing::NoMajority { silent: vec![NodeId(8), NodeId(9)] };
+    world.standing = Standing::NoMajority {
+        silent: vec![NodeId(8), NodeId(9)],
+    };
     world.start();
     world.create();
     world.pass(Duration::from_secs(60));
@@ -403,7 +486,11 @@ fn without_a_majority_of_controllers_the_metadata_is_a_named_gap() {
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.gaps.len(), 1);
     assert_eq!(outcome.gaps[0].what, "metadata");
-    assert!(outcome.gaps[0].why.contains("node 8, node 9"), "{}", outcome.gaps[0].why);
+    assert!(
+        outcome.gaps[0].why.contains("node 8, node 9"),
+        "{}",
+        outcome.gaps[0].why
+    );
 }
 
 #[test]
@@ -416,12 +503,22 @@ fn seeding_is_waited_for() {
     assert_eq!(world.sequencer.stage(), Some(Stage::Seeding));
     for node in [1, 2, 3] {
         for backlog in [1 << 40, 1 << 40] {
-            world.handle(Event::Status { node: NodeId(node), run: 7, backlog, shipped: 1 });
+            world.handle(Event::Status {
+                node: NodeId(node),
+                run: 7,
+                backlog,
+                shipped: 1,
+            });
         }
     }
     assert_eq!(world.sequencer.stage(), Some(Stage::Seeding));
     for node in [1, 2, 3] {
-        world.handle(Event::Status { node: NodeId(node), run: 7, backlog: 1 << 20, shipped: 1 << 40 });
+        world.handle(Event::Status {
+            node: NodeId(node),
+            run: 7,
+            backlog: 1 << 20,
+            shipped: 1 << 40,
+        });
     }
     assert!(world.outcome().result.is_ok());
 }
@@ -432,7 +529,10 @@ fn a_failed_commit_fails_the_snapshot_and_keeps_the_run() {
     world.commit_failure = Some(Failure::new("partition-incomplete", "commit: a hole", "look"));
     world.start();
     world.create();
-    assert_eq!(world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()), Err("partition-incomplete"));
+    assert_eq!(
+        world.outcome().result.as_ref().map_err(|failure| failure.code.as_str()),
+        Err("partition-incomplete")
+    );
     assert_eq!(world.released, 1);
     assert_eq!(world.sequencer.run(), Some(7));
     world.commit_failure = None;
@@ -449,7 +549,11 @@ fn new_topics_are_assigned_while_nothing_else_happens() {
     world.write_all(9, 0, &[]);
     world.pass(Duration::from_secs(15));
     let told: Vec<&Assign> = world.assigns[before..].iter().collect();
-    assert!(told.iter().any(|assign| assign.partitions.iter().any(|order| order.key == key(9, 0))), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|assign| assign.partitions.iter().any(|order| order.key == key(9, 0))),
+        "{told:?}"
+    );
     assert!(told.len() < 3, "only the node concerned is told");
 }
 
@@ -459,6 +563,14 @@ fn the_leader_epochs_of_the_cut_go_with_the_order_to_ship() {
     world.write_all(ORDERS, 0, &[batch(10, 0, 1), batch(20, 4, 2)]);
     world.start();
     world.create();
-    let order = world.ships.iter().flat_map(|ship| &ship.cuts).find(|cut| cut.key == key(ORDERS, 0)).expect("ordered");
-    assert_eq!(order.leader_epochs, [(LeaderEpoch(0), Offset(0)), (LeaderEpoch(4), Offset(10))]);
+    let order = world
+        .ships
+        .iter()
+        .flat_map(|ship| &ship.cuts)
+        .find(|cut| cut.key == key(ORDERS, 0))
+        .expect("ordered");
+    assert_eq!(
+        order.leader_epochs,
+        [(LeaderEpoch(0), Offset(0)), (LeaderEpoch(4), Offset(10))]
+    );
 }

@@ -5,7 +5,10 @@ use super::*;
 use crate::layout::{RetentionClass, Topic};
 
 fn key(topic: u8, partition: i32) -> PartitionKey {
-    PartitionKey { topic_id: TopicId(Uuid([topic; 16])), partition: PartitionId(partition) }
+    PartitionKey {
+        topic_id: TopicId(Uuid([topic; 16])),
+        partition: PartitionId(partition),
+    }
 }
 
 fn layout(partitions: &[(Option<i32>, Vec<i32>)]) -> Layout {
@@ -14,11 +17,20 @@ fn layout(partitions: &[(Option<i32>, Vec<i32>)]) -> Layout {
         .enumerate()
         .map(|(index, (leader, members))| {
             let members = members.iter().copied().map(NodeId).collect();
-            let state = Partition { leader: leader.map(NodeId), leader_epoch: LeaderEpoch(0), members };
+            let state = Partition {
+                leader: leader.map(NodeId),
+                leader_epoch: LeaderEpoch(0),
+                members,
+            };
             (PartitionId(index as i32), state)
         })
         .collect();
-    let topic = Topic { name: "orders".to_owned(), compacted: false, class: RetentionClass::Long, partitions };
+    let topic = Topic {
+        name: "orders".to_owned(),
+        compacted: false,
+        class: RetentionClass::Long,
+        partitions,
+    };
     Layout {
         offset: Offset(1),
         epoch: LeaderEpoch(1),
@@ -34,28 +46,58 @@ fn nodes(ids: &[i32]) -> BTreeSet<NodeId> {
 
 #[test]
 fn a_follower_is_read_before_the_leader() {
-    let plan = plan(&layout(&[(Some(1), vec![1, 2])]), &nodes(&[1, 2]), &BTreeMap::new(), |_| None);
+    let plan = plan(
+        &layout(&[(Some(1), vec![1, 2])]),
+        &nodes(&[1, 2]),
+        &BTreeMap::new(),
+        |_| None,
+    );
     assert_eq!(plan.sources.get(&key(1, 0)), Some(&NodeId(2)));
 }
 
 #[test]
 fn the_leader_is_read_when_nobody_else_has_an_agent() {
-    let plan = plan(&layout(&[(Some(1), vec![1, 2])]), &nodes(&[1]), &BTreeMap::new(), |_| None);
+    let plan = plan(
+        &layout(&[(Some(1), vec![1, 2])]),
+        &nodes(&[1]),
+        &BTreeMap::new(),
+        |_| None,
+    );
     assert_eq!(plan.sources.get(&key(1, 0)), Some(&NodeId(1)));
 }
 
 #[test]
 fn the_bases_source_stays_as_long_as_it_is_in_sync() {
-    let precedent = |_: &PartitionKey| Some(Precedent { source: NodeId(1), bytes: 10 });
-    let stays = plan(&layout(&[(Some(1), vec![1, 2])]), &nodes(&[1, 2]), &BTreeMap::new(), precedent);
+    let precedent = |_: &PartitionKey| {
+        Some(Precedent {
+            source: NodeId(1),
+            bytes: 10,
+        })
+    };
+    let stays = plan(
+        &layout(&[(Some(1), vec![1, 2])]),
+        &nodes(&[1, 2]),
+        &BTreeMap::new(),
+        precedent,
+    );
     assert_eq!(stays.sources.get(&key(1, 0)), Some(&NodeId(1)));
-    let moves = plan(&layout(&[(Some(2), vec![2, 3])]), &nodes(&[1, 2, 3]), &BTreeMap::new(), precedent);
+    let moves = plan(
+        &layout(&[(Some(2), vec![2, 3])]),
+        &nodes(&[1, 2, 3]),
+        &BTreeMap::new(),
+        precedent,
+    );
     assert_eq!(moves.sources.get(&key(1, 0)), Some(&NodeId(3)));
 }
 
 #[test]
 fn a_partition_without_reachable_members_is_said() {
-    let plan = plan(&layout(&[(Some(1), vec![1, 2]), (None, vec![])]), &nodes(&[3]), &BTreeMap::new(), |_| None);
+    let plan = plan(
+        &layout(&[(Some(1), vec![1, 2]), (None, vec![])]),
+        &nodes(&[3]),
+        &BTreeMap::new(),
+        |_| None,
+    );
     assert_eq!(plan.unreachable, [key(1, 0), key(1, 1)]);
 }
 

@@ -15,10 +15,18 @@ pub(crate) fn assignment(
     assign: &Assign,
     base: impl Fn(&SourceOrder) -> Option<proto::BasePartition>,
 ) -> impl Iterator<Item = proto::ToAgent> {
-    let partitions = assign.partitions.iter().map(move |order| source_partition(order, base(order)));
+    let partitions = assign
+        .partitions
+        .iter()
+        .map(move |order| source_partition(order, base(order)));
     let (run, generation) = (assign.run, assign.generation);
     pieces(partitions.collect(), move |partitions, last| {
-        proto::to_agent::Message::Assignment(proto::Assignment { run, generation, partitions, last })
+        proto::to_agent::Message::Assignment(proto::Assignment {
+            run,
+            generation,
+            partitions,
+            last,
+        })
     })
 }
 
@@ -43,10 +51,21 @@ pub(crate) fn phase_query(query: &Query) -> impl Iterator<Item = proto::ToAgent>
         Phase::P => proto::Phase::P,
     };
     let (run, attempt, depth, request) = (query.run, query.attempt, query.depth, query.request);
-    pieces(query.partitions.iter().map(query_partition).collect(), move |partitions, last| {
-        let phase = phase.into();
-        proto::to_agent::Message::Phase(proto::PhaseQuery { run, attempt, phase, depth, request, partitions, last })
-    })
+    pieces(
+        query.partitions.iter().map(query_partition).collect(),
+        move |partitions, last| {
+            let phase = phase.into();
+            proto::to_agent::Message::Phase(proto::PhaseQuery {
+                run,
+                attempt,
+                phase,
+                depth,
+                request,
+                partitions,
+                last,
+            })
+        },
+    )
 }
 
 fn query_partition(partition: &QueryPartition) -> proto::PartitionQuery {
@@ -69,14 +88,26 @@ pub(crate) fn ship_order(
     let cuts = ship.cuts.iter().map(move |order| partition_cut(order, &base));
     let (run, attempt) = (ship.run, ship.attempt);
     pieces(cuts.collect(), move |cuts, last| {
-        proto::to_agent::Message::Ship(proto::ShipOrder { run, attempt, cuts, last })
+        proto::to_agent::Message::Ship(proto::ShipOrder {
+            run,
+            attempt,
+            cuts,
+            last,
+        })
     })
 }
 
 fn partition_cut(order: &CutOrder, base: impl Fn(&SourceOrder) -> Option<proto::BasePartition>) -> proto::PartitionCut {
     let (cut, empty) = match order.cut {
         Cut::After(batch) => (batch, false),
-        Cut::Empty(end_offset) => (BatchEnd { end_offset, leader_epoch: LeaderEpoch(-1), crc: 0 }, true),
+        Cut::Empty(end_offset) => (
+            BatchEnd {
+                end_offset,
+                leader_epoch: LeaderEpoch(-1),
+                crc: 0,
+            },
+            true,
+        ),
     };
     proto::PartitionCut {
         topic_id: topic_id(order.key.topic_id),
@@ -84,7 +115,10 @@ fn partition_cut(order: &CutOrder, base: impl Fn(&SourceOrder) -> Option<proto::
         cut: Some(batch_end(&cut)),
         empty,
         leader_epochs: leader_epochs(&order.leader_epochs),
-        source: order.source.as_ref().map(|source| source_partition(source, base(source))),
+        source: order
+            .source
+            .as_ref()
+            .map(|source| source_partition(source, base(source))),
     }
 }
 
@@ -106,11 +140,21 @@ pub(crate) fn base_partition(
 }
 
 fn batch_end(batch: &BatchEnd) -> proto::BatchEnd {
-    proto::BatchEnd { end_offset: batch.end_offset.0, leader_epoch: batch.leader_epoch.0, crc: batch.crc }
+    proto::BatchEnd {
+        end_offset: batch.end_offset.0,
+        leader_epoch: batch.leader_epoch.0,
+        crc: batch.crc,
+    }
 }
 
 fn leader_epochs(epochs: &[(LeaderEpoch, Offset)]) -> Vec<proto::LeaderEpochEntry> {
-    epochs.iter().map(|(epoch, start)| proto::LeaderEpochEntry { epoch: epoch.0, start_offset: start.0 }).collect()
+    epochs
+        .iter()
+        .map(|(epoch, start)| proto::LeaderEpochEntry {
+            epoch: epoch.0,
+            start_offset: start.0,
+        })
+        .collect()
 }
 
 fn topic_id(id: TopicId) -> Bytes {
@@ -136,5 +180,10 @@ fn pieces<T: prost::Message>(
         }
     }
     let count = groups.len();
-    groups.into_iter().enumerate().map(move |(index, group)| proto::ToAgent { message: Some(wrap(group, index + 1 == count)) })
+    groups
+        .into_iter()
+        .enumerate()
+        .map(move |(index, group)| proto::ToAgent {
+            message: Some(wrap(group, index + 1 == count)),
+        })
 }

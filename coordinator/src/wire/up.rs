@@ -18,7 +18,13 @@ pub(crate) fn reports(message: proto::PhaseReports) -> Result<Reports, WireError
         proto::Phase::Unspecified => return Err(WireError::new("reports", "no phase is named")),
     };
     let reports = message.reports.into_iter().map(report).collect::<Result<_, _>>()?;
-    Ok(Reports { run: message.run, attempt: message.attempt, phase, request: message.request, reports })
+    Ok(Reports {
+        run: message.run,
+        attempt: message.attempt,
+        phase,
+        request: message.request,
+        reports,
+    })
 }
 
 fn report(message: proto::PartitionReport) -> Result<Report, WireError> {
@@ -28,18 +34,44 @@ fn report(message: proto::PartitionReport) -> Result<Report, WireError> {
     let pin_failure = match message.error() {
         proto::ReportError::None => None,
         proto::ReportError::PinFailed => Some(said),
-        proto::ReportError::NoReplica => return Ok(Report { key, seen: Err(describe("it has no replica there", &said)) }),
-        proto::ReportError::Unreadable => return Ok(Report { key, seen: Err(describe("it cannot be read", &said)) }),
-        proto::ReportError::Corrupt => return Ok(Report { key, seen: Err(describe("it is damaged", &said)) }),
+        proto::ReportError::NoReplica => {
+            return Ok(Report {
+                key,
+                seen: Err(describe("it has no replica there", &said)),
+            });
+        }
+        proto::ReportError::Unreadable => {
+            return Ok(Report {
+                key,
+                seen: Err(describe("it cannot be read", &said)),
+            });
+        }
+        proto::ReportError::Corrupt => {
+            return Ok(Report {
+                key,
+                seen: Err(describe("it is damaged", &said)),
+            });
+        }
     };
     let batches: Vec<BatchEnd> = message.batches.iter().map(batch_end).collect();
     let log_end = Offset(message.log_end);
     let ascends = batches.is_sorted_by(|a, b| a.end_offset < b.end_offset);
     if !ascends || message.log_start > message.log_end || batches.last().is_some_and(|last| last.end_offset > log_end) {
-        return Ok(Report { key, seen: Err("its agent's report contradicts itself".to_owned()) });
+        return Ok(Report {
+            key,
+            seen: Err("its agent's report contradicts itself".to_owned()),
+        });
     }
-    let transactional = message.transactional.iter().map(transactional_run).collect::<Result<_, _>>()?;
-    let directory = if message.directory_id.is_empty() { Uuid::ZERO } else { uuid(NAME, &message.directory_id)? };
+    let transactional = message
+        .transactional
+        .iter()
+        .map(transactional_run)
+        .collect::<Result<_, _>>()?;
+    let directory = if message.directory_id.is_empty() {
+        Uuid::ZERO
+    } else {
+        uuid(NAME, &message.directory_id)?
+    };
     let seen = Seen {
         log_start: Offset(message.log_start),
         log_end,
@@ -54,7 +86,11 @@ fn report(message: proto::PartitionReport) -> Result<Report, WireError> {
 }
 
 fn describe(what: &str, said: &str) -> String {
-    if said.is_empty() { what.to_owned() } else { format!("{what}: {said}") }
+    if said.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {said}")
+    }
 }
 
 fn batch_end(message: &proto::BatchEnd) -> BatchEnd {
@@ -66,7 +102,10 @@ fn batch_end(message: &proto::BatchEnd) -> BatchEnd {
 }
 
 fn leader_epochs(messages: &[proto::LeaderEpochEntry]) -> Vec<(LeaderEpoch, Offset)> {
-    messages.iter().map(|entry| (LeaderEpoch(entry.epoch), Offset(entry.start_offset))).collect()
+    messages
+        .iter()
+        .map(|entry| (LeaderEpoch(entry.epoch), Offset(entry.start_offset)))
+        .collect()
 }
 
 fn transactional_run(message: &proto::TransactionalRun) -> Result<TransactionalRun, WireError> {
@@ -92,7 +131,11 @@ fn transactional_run(message: &proto::TransactionalRun) -> Result<TransactionalR
 pub(crate) fn shipped_piece(message: proto::ShippedPartition) -> Result<ShippedPiece, WireError> {
     const NAME: &str = "shipped partition";
     let key = partition_key(NAME, &message.topic_id, message.partition)?;
-    let directory = if message.directory_id.is_empty() { Uuid::ZERO } else { uuid(NAME, &message.directory_id)? };
+    let directory = if message.directory_id.is_empty() {
+        Uuid::ZERO
+    } else {
+        uuid(NAME, &message.directory_id)?
+    };
     let shipped = Shipped {
         log_start: Offset(message.log_start),
         inherited_to: Offset(message.inherited_to),
@@ -106,7 +149,13 @@ pub(crate) fn shipped_piece(message: proto::ShippedPartition) -> Result<ShippedP
     if !shipped.chunks.is_sorted_by(|a, b| a.next_offset <= b.base_offset) {
         return Err(WireError::new(NAME, "its chunks do not ascend"));
     }
-    Ok(ShippedPiece { run: message.run, attempt: message.attempt, key, shipped, more: message.more })
+    Ok(ShippedPiece {
+        run: message.run,
+        attempt: message.attempt,
+        key,
+        shipped,
+        more: message.more,
+    })
 }
 
 fn chunk(message: &proto::ShippedChunk) -> Result<ShippedChunk, WireError> {
@@ -129,10 +178,17 @@ fn chunk(message: &proto::ShippedChunk) -> Result<ShippedChunk, WireError> {
 
 fn place(message: &proto::PackPlace) -> Result<Place, WireError> {
     const NAME: &str = "place of a chunk";
-    let pack = message.pack.as_ref().ok_or_else(|| WireError::new(NAME, "no pack is named"))?;
+    let pack = message
+        .pack
+        .as_ref()
+        .ok_or_else(|| WireError::new(NAME, "no pack is named"))?;
     let key_id = match message.key_id.as_ref() {
         [] => None,
-        bytes => Some(bytes.try_into().map_err(|_| WireError::new(NAME, "a key id that is not 16 bytes"))?),
+        bytes => Some(
+            bytes
+                .try_into()
+                .map_err(|_| WireError::new(NAME, "a key id that is not 16 bytes"))?,
+        ),
     };
     Ok(Place {
         run: pack.run,

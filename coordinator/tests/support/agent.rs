@@ -10,13 +10,13 @@ use maxbrod_proto::agent::agents_client::AgentsClient;
 use maxbrod_proto::agent::from_agent::Message as Up;
 use maxbrod_proto::agent::to_agent::Message as Down;
 use maxbrod_proto::agent::{
-    BaseChunksRequest, BatchEnd, CaughtUp, ConfirmPackRequest, FromAgent, GrantRequest, Hello, LeaderEpochEntry, LogDir,
-    MetadataQuery, MetadataReply, PackPlace, PartitionCut, PartitionReport, PhaseQuery, PhaseReports, ReportError, Role,
-    RunEnded, ShipFailed, ShippedChunk, ShippedPartition, SourcePartition, StoreKeyRequest, Welcome,
+    BaseChunksRequest, BatchEnd, CaughtUp, ConfirmPackRequest, FromAgent, GrantRequest, Hello, LeaderEpochEntry,
+    LogDir, MetadataQuery, MetadataReply, PackPlace, PartitionCut, PartitionReport, PhaseQuery, PhaseReports,
+    ReportError, Role, RunEnded, ShipFailed, ShippedChunk, ShippedPartition, SourcePartition, StoreKeyRequest, Welcome,
 };
 use maxbrod_repository::{
-    Compression, Grant, IdKey, PackWriter, Recipient, Role as BlobRole, Sealer, SealingKey, SystemRandom, UploadOutcome,
-    Uploader,
+    Compression, Grant, IdKey, PackWriter, Recipient, Role as BlobRole, Sealer, SealingKey, SystemRandom,
+    UploadOutcome, Uploader,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -51,8 +51,15 @@ impl FakeAgent {
         let mut client = AgentsClient::connect(format!("http://{address}")).await.unwrap();
         let (sender, receiver) = mpsc::unbounded_channel();
         let node = hello.node_id;
-        sender.send(FromAgent { message: Some(Up::Hello(hello)) }).unwrap();
-        let down = client.session(UnboundedReceiverStream::new(receiver)).await?.into_inner();
+        sender
+            .send(FromAgent {
+                message: Some(Up::Hello(hello)),
+            })
+            .unwrap();
+        let down = client
+            .session(UnboundedReceiverStream::new(receiver))
+            .await?
+            .into_inner();
         let notes: Arc<Mutex<Notes>> = Arc::default();
         let state = State {
             node,
@@ -65,7 +72,10 @@ impl FakeAgent {
             pieces: Vec::new(),
             cuts: Vec::new(),
         };
-        Ok(Self { notes, task: tokio::spawn(state.run(down)) })
+        Ok(Self {
+            notes,
+            task: tokio::spawn(state.run(down)),
+        })
     }
 
     pub fn hello(node: i32, incarnation: u8) -> Hello {
@@ -120,8 +130,14 @@ impl State {
                     self.pieces.extend(assignment.partitions);
                     if assignment.last {
                         let pieces = std::mem::take(&mut self.pieces);
-                        self.sources = pieces.into_iter().map(|of| ((of.topic_id.clone(), of.partition), of)).collect();
-                        self.say(Up::CaughtUp(CaughtUp { run: assignment.run, generation: assignment.generation }));
+                        self.sources = pieces
+                            .into_iter()
+                            .map(|of| ((of.topic_id.clone(), of.partition), of))
+                            .collect();
+                        self.say(Up::CaughtUp(CaughtUp {
+                            run: assignment.run,
+                            generation: assignment.generation,
+                        }));
                     }
                 }
                 Some(Down::Phase(query)) => self.phase(query),
@@ -147,7 +163,9 @@ impl State {
     fn metadata(&self, query: &MetadataQuery) {
         let batches = self.disks.lock().unwrap().metadata.clone();
         let known = query.since.as_ref().and_then(|since| {
-            batches.iter().position(|batch| end_of(batch) == (since.end_offset, since.leader_epoch, since.crc))
+            batches
+                .iter()
+                .position(|batch| end_of(batch) == (since.end_offset, since.leader_epoch, since.crc))
         });
         let first = known.map_or(0, |index| index + 1);
         self.say(Up::Metadata(MetadataReply {
@@ -162,7 +180,12 @@ impl State {
 
     fn log(&self, topic: &[u8], partition: i32) -> Option<Vec<Bytes>> {
         let topic = TopicId(maxbrod_kafka::Uuid(topic.try_into().unwrap()));
-        self.disks.lock().unwrap().logs.get(&(self.node, topic, partition)).cloned()
+        self.disks
+            .lock()
+            .unwrap()
+            .logs
+            .get(&(self.node, topic, partition))
+            .cloned()
     }
 
     fn phase(&self, query: PhaseQuery) {
@@ -176,7 +199,9 @@ impl State {
                 };
             };
             let ends: Vec<BatchEnd> = log.iter().map(|batch| proto_end(batch)).collect();
-            let above = asked.since.map_or(0, |since| ends.iter().filter(|end| end.end_offset > since).count());
+            let above = asked
+                .since
+                .map_or(0, |since| ends.iter().filter(|end| end.end_offset > since).count());
             let first = ends.len().saturating_sub(above + query.depth as usize);
             PartitionReport {
                 topic_id: asked.topic_id.clone(),
@@ -215,26 +240,50 @@ impl State {
             }));
             return;
         }
-        let source = cut.source.clone().or_else(|| self.sources.get(&key).cloned()).expect("the source is known");
+        let source = cut
+            .source
+            .clone()
+            .or_else(|| self.sources.get(&key).cloned())
+            .expect("the source is known");
         let log = self.log(&cut.topic_id, cut.partition).unwrap();
         let log_start = log.first().map_or(0, |batch| base_of(batch));
         let end = cut.cut.as_ref().unwrap().end_offset;
-        let base = source.base.as_ref().and_then(|base| base.end.as_ref().filter(|_| !base.match_by_id));
+        let base = source
+            .base
+            .as_ref()
+            .and_then(|base| base.end.as_ref().filter(|_| !base.match_by_id));
         let inherited_to = base.map_or(log_start, |base| base.end_offset.max(log_start));
         let mut chunks = Vec::new();
         // Every two batches are a chunk; by-id partitions are matched with what the base holds.
         let held = self.held_by_base(run, &source, &cut).await;
-        let fresh: Vec<&Bytes> = log.iter().filter(|batch| base_of(batch) >= inherited_to && end_of(batch).0 <= end).collect();
+        let fresh: Vec<&Bytes> = log
+            .iter()
+            .filter(|batch| base_of(batch) >= inherited_to && end_of(batch).0 <= end)
+            .collect();
         for pair in fresh.chunks(2) {
             let body = pair.iter().map(|batch| batch.as_ref()).collect::<Vec<_>>().concat();
-            chunks.push(self.chunk(run, &held, body, base_of(pair[0]), end_of(pair[pair.len() - 1]), pair.len() == 2).await);
+            chunks.push(
+                self.chunk(
+                    run,
+                    &held,
+                    body,
+                    base_of(pair[0]),
+                    end_of(pair[pair.len() - 1]),
+                    pair.len() == 2,
+                )
+                .await,
+            );
         }
         {
             let mut notes = self.notes.lock().unwrap();
             notes.shipped_partitions += 1;
             notes.shipped_chunks += chunks.iter().filter(|chunk| chunk.place.is_some()).count();
         }
-        let stored = chunks.iter().filter_map(|chunk| chunk.place.as_ref()).map(|place| place.length).sum();
+        let stored = chunks
+            .iter()
+            .filter_map(|chunk| chunk.place.as_ref())
+            .map(|place| place.length)
+            .sum();
         let read = chunks.iter().map(|chunk| chunk.logical_length).sum();
         let mut message = ShippedPartition {
             run,
@@ -252,7 +301,11 @@ impl State {
         // Long lists come in pieces.
         if let Some(last) = chunks.pop() {
             for chunk in chunks {
-                self.say(Up::Shipped(ShippedPartition { chunks: vec![chunk], more: true, ..message.clone() }));
+                self.say(Up::Shipped(ShippedPartition {
+                    chunks: vec![chunk],
+                    more: true,
+                    ..message.clone()
+                }));
             }
             message.chunks = vec![last];
         }
@@ -264,7 +317,12 @@ impl State {
             return Vec::new();
         }
         let session = self.welcome.session;
-        let request = BaseChunksRequest { session, run, topic_id: cut.topic_id.clone(), partition: cut.partition };
+        let request = BaseChunksRequest {
+            session,
+            run,
+            topic_id: cut.topic_id.clone(),
+            partition: cut.partition,
+        };
         let mut replies = self.client.base_chunks(request).await.unwrap().into_inner();
         let mut ids = Vec::new();
         while let Some(reply) = replies.message().await.unwrap() {
@@ -282,17 +340,31 @@ impl State {
         end: (i64, i32, u32),
         closed: bool,
     ) -> ShippedChunk {
-        let recipients: Vec<Recipient> = self.welcome.recipients.iter().map(|text| text.parse().unwrap()).collect();
+        let recipients: Vec<Recipient> = self
+            .welcome
+            .recipients
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
         let key = (!recipients.is_empty()).then(|| SealingKey::generate(&SystemRandom));
         let session = self.welcome.session;
         if let Some(key) = &key {
             let key_id = Bytes::copy_from_slice(&key.id().0);
             let wrapped = key.wrap(&recipients).unwrap().into();
-            self.client.store_key(StoreKeyRequest { session, key_id, wrapped }).await.unwrap();
+            self.client
+                .store_key(StoreKeyRequest {
+                    session,
+                    key_id,
+                    wrapped,
+                })
+                .await
+                .unwrap();
         }
         let mut sealer = Sealer::new(IdKey::from_slice(&self.welcome.id_key).unwrap(), key);
         let mut sealed = Vec::new();
-        let (id, _) = sealer.seal(BlobRole::Chunk, &body, Compression::Zstd(3), &SystemRandom, &mut sealed).unwrap();
+        let (id, _) = sealer
+            .seal(BlobRole::Chunk, &body, Compression::Zstd(3), &SystemRandom, &mut sealed)
+            .unwrap();
         let mut chunk = ShippedChunk {
             id: Bytes::copy_from_slice(&id.0),
             base_offset: base,
@@ -309,7 +381,12 @@ impl State {
         let entry = writer.append(id, sealer.key_id(), &sealed).unwrap();
         let (pack, bytes) = writer.finish().unwrap();
         let sha256 = Bytes::copy_from_slice(&pack.sha256);
-        let request = GrantRequest { session, run, length: pack.length, sha256: sha256.clone() };
+        let request = GrantRequest {
+            session,
+            run,
+            length: pack.length,
+            sha256: sha256.clone(),
+        };
         let Ok(reply) = self.client.grant(request).await else {
             // Fenced off: nothing is stored, nothing is said.
             return chunk;
@@ -325,8 +402,16 @@ impl State {
         if !forgets {
             let spool = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(spool.path(), &bytes).unwrap();
-            assert_eq!(Uploader::new().unwrap().upload(&grant, spool.path()).await.unwrap(), UploadOutcome::Stored);
-            let confirm = ConfirmPackRequest { session, pack: reply.pack.clone(), length: pack.length, sha256 };
+            assert_eq!(
+                Uploader::new().unwrap().upload(&grant, spool.path()).await.unwrap(),
+                UploadOutcome::Stored
+            );
+            let confirm = ConfirmPackRequest {
+                session,
+                pack: reply.pack.clone(),
+                length: pack.length,
+                sha256,
+            };
             assert!(self.client.confirm_pack(confirm).await.unwrap().into_inner().stored);
         }
         chunk.place = Some(PackPlace {
@@ -341,7 +426,11 @@ impl State {
 
 fn proto_end(batch: &[u8]) -> BatchEnd {
     let (end_offset, leader_epoch, crc) = end_of(batch);
-    BatchEnd { end_offset, leader_epoch, crc }
+    BatchEnd {
+        end_offset,
+        leader_epoch,
+        crc,
+    }
 }
 
 fn epochs(log: &[Bytes]) -> Vec<LeaderEpochEntry> {
@@ -349,7 +438,10 @@ fn epochs(log: &[Bytes]) -> Vec<LeaderEpochEntry> {
     for batch in log {
         let epoch = end_of(batch).1;
         if found.last().is_none_or(|last| last.epoch < epoch) {
-            found.push(LeaderEpochEntry { epoch, start_offset: base_of(batch) });
+            found.push(LeaderEpochEntry {
+                epoch,
+                start_offset: base_of(batch),
+            });
         }
     }
     found

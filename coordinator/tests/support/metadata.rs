@@ -18,7 +18,11 @@ pub struct Metadata {
 impl Metadata {
     pub fn of_cluster(nodes: &[i32]) -> Self {
         let mut metadata = Self::default();
-        let feature = FeatureLevelRecord { name: "metadata.version".to_owned(), feature_level: 25, ..FeatureLevelRecord::default() };
+        let feature = FeatureLevelRecord {
+            name: "metadata.version".to_owned(),
+            feature_level: 25,
+            ..FeatureLevelRecord::default()
+        };
         metadata.append([feature.into()]);
         for node in nodes {
             let broker = RegisterBrokerRecord {
@@ -35,8 +39,14 @@ impl Metadata {
     }
 
     pub fn create_topic(&mut self, number: u8, name: &str, partitions: &[&[i32]]) {
-        let mut records: Vec<MetadataRecord> =
-            vec![TopicRecord { name: name.to_owned(), topic_id: topic_id(number), ..TopicRecord::default() }.into()];
+        let mut records: Vec<MetadataRecord> = vec![
+            TopicRecord {
+                name: name.to_owned(),
+                topic_id: topic_id(number),
+                ..TopicRecord::default()
+            }
+            .into(),
+        ];
         for (index, replicas) in partitions.iter().enumerate() {
             let replicas: Vec<NodeId> = replicas.iter().copied().map(NodeId).collect();
             let partition = PartitionRecord {
@@ -46,7 +56,10 @@ impl Metadata {
                 leader: replicas[0],
                 leader_epoch: LeaderEpoch(0),
                 partition_epoch: 0,
-                directories: replicas.iter().map(|node| DirectoryId(Uuid([node.0 as u8; 16]))).collect(),
+                directories: replicas
+                    .iter()
+                    .map(|node| DirectoryId(Uuid([node.0 as u8; 16])))
+                    .collect(),
                 replicas,
                 version: 1,
                 ..PartitionRecord::default()
@@ -57,7 +70,11 @@ impl Metadata {
     }
 
     pub fn remove_topic(&mut self, number: u8) {
-        self.append([RemoveTopicRecord { topic_id: topic_id(number), ..RemoveTopicRecord::default() }.into()]);
+        self.append([RemoveTopicRecord {
+            topic_id: topic_id(number),
+            ..RemoveTopicRecord::default()
+        }
+        .into()]);
     }
 
     pub fn shrink_isr(&mut self, number: u8, partition: i32, isr: &[i32]) {

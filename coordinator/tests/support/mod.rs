@@ -15,9 +15,7 @@ use maxbrod_coordinator::{Config, Coordinator, CoordinatorError, Require, Retent
 use maxbrod_kafka::{BatchBuilder, Batches, ClusterId, LeaderEpoch, Offset, TopicId, Uuid};
 use maxbrod_proto::operator::operator_client::OperatorClient;
 use maxbrod_proto::operator::{CreateSnapshotRequest, SnapshotOutcome};
-use maxbrod_repository::{
-    Cluster, Environment, Identities, InitOptions, Journal, Location, Repository, Store, Tree,
-};
+use maxbrod_repository::{Cluster, Environment, Identities, InitOptions, Journal, Location, Repository, Store, Tree};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -85,8 +83,17 @@ impl Running {
 
     /// Takes a snapshot and returns its outcome and the stages that were told.
     pub async fn snapshot(&self) -> (SnapshotOutcome, Vec<String>) {
-        let request = CreateSnapshotRequest { label: "test".to_owned(), detach: false };
-        let mut progress = self.operator().await.create_snapshot(request).await.unwrap().into_inner();
+        let request = CreateSnapshotRequest {
+            label: "test".to_owned(),
+            detach: false,
+        };
+        let mut progress = self
+            .operator()
+            .await
+            .create_snapshot(request)
+            .await
+            .unwrap()
+            .into_inner();
         let mut stages = Vec::new();
         while let Some(message) = progress.message().await.unwrap() {
             if stages.last() != Some(&message.stage) {
@@ -106,7 +113,9 @@ pub fn url(folder: &Path) -> String {
 
 pub async fn init(folder: &Path, options: InitOptions) {
     let store = Store::prepare(&Location::files(folder)).await.unwrap();
-    Repository::init(store, options, Environment::system("test")).await.unwrap();
+    Repository::init(store, options, Environment::system("test"))
+        .await
+        .unwrap();
 }
 
 pub fn config(repository: &Path, state_dir: &Path) -> Config {
@@ -119,7 +128,10 @@ pub fn config(repository: &Path, state_dir: &Path) -> Config {
         cluster_id: None,
         identity: None,
         insecure: true,
-        snapshot: Snapshot { every: None, require: Require::All },
+        snapshot: Snapshot {
+            every: None,
+            require: Require::All,
+        },
         retention: Retention::default(),
         tls: None,
     }
@@ -132,17 +144,26 @@ pub async fn start(config: Config) -> Running {
     let task = tokio::spawn(coordinator.serve(async move {
         let _ = stopped.await;
     }));
-    Running { grpc, http, task, stop: Some(stop) }
+    Running {
+        grpc,
+        http,
+        task,
+        stop: Some(stop),
+    }
 }
 
 /// The cluster's part of the repository, opened like a restore would.
 pub async fn open(folder: &Path, identities: Identities) -> Cluster {
     let store = Store::open(&Location::files(folder)).await.unwrap();
-    let repository = Repository::open(store, identities, Environment::system("reader")).await.unwrap();
+    let repository = Repository::open(store, identities, Environment::system("reader"))
+        .await
+        .unwrap();
     repository.cluster(&ClusterId(CLUSTER.to_owned())).unwrap()
 }
 
 pub async fn tree(cluster: &Cluster, snapshot: &str) -> Tree {
     let journal = Journal::load(cluster).await.unwrap();
-    Tree::open(cluster, &journal.snapshot(snapshot).unwrap().committed.root).await.unwrap()
+    Tree::open(cluster, &journal.snapshot(snapshot).unwrap().committed.root)
+        .await
+        .unwrap()
 }

@@ -9,16 +9,23 @@ use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, Topic
 
 use crate::config::Require;
 use crate::harvest::{Harvest, Shipped, ShippedChunk, ShippedPiece};
-use crate::quorum::Metadata;
 use crate::layout::{Layout, Partition, RetentionClass, Topic};
+use crate::quorum::Metadata;
 use crate::sequencer::*;
 
 pub(super) fn key(topic: u8, partition: i32) -> PartitionKey {
-    PartitionKey { topic_id: TopicId(Uuid([topic; 16])), partition: PartitionId(partition) }
+    PartitionKey {
+        topic_id: TopicId(Uuid([topic; 16])),
+        partition: PartitionId(partition),
+    }
 }
 
 pub(super) fn batch(end: i64, epoch: i32, crc: u32) -> BatchEnd {
-    BatchEnd { end_offset: Offset(end), leader_epoch: LeaderEpoch(epoch), crc }
+    BatchEnd {
+        end_offset: Offset(end),
+        leader_epoch: LeaderEpoch(epoch),
+        crc,
+    }
 }
 
 /// What happens to the metadata after the first answers of a phase.
@@ -106,12 +113,21 @@ impl World {
     pub(super) fn topic(&mut self, id: u8, name: &str, partitions: &[&[i32]]) {
         let partitions = partitions.iter().enumerate().map(|(index, members)| {
             let members: Vec<NodeId> = members.iter().copied().map(NodeId).collect();
-            let state = Partition { leader: members.first().copied(), leader_epoch: LeaderEpoch(9), members };
+            let state = Partition {
+                leader: members.first().copied(),
+                leader_epoch: LeaderEpoch(9),
+                members,
+            };
             (PartitionId(index as i32), state)
         });
         let partitions = partitions.collect();
         let compacted = name.starts_with("__");
-        let topic = Topic { name: name.to_owned(), compacted, class: RetentionClass::Month, partitions };
+        let topic = Topic {
+            name: name.to_owned(),
+            compacted,
+            class: RetentionClass::Month,
+            partitions,
+        };
         self.layout.topics.insert(TopicId(Uuid([id; 16])), topic);
     }
 
@@ -122,7 +138,8 @@ impl World {
     }
 
     pub(super) fn write(&mut self, node: i32, topic: u8, partition: i32, batches: &[BatchEnd]) {
-        self.logs.insert((NodeId(node), key(topic, partition)), batches.to_vec());
+        self.logs
+            .insert((NodeId(node), key(topic, partition)), batches.to_vec());
     }
 
     pub(super) fn set_members(&mut self, topic: u8, partition: i32, members: &[i32]) {
@@ -132,7 +149,11 @@ impl World {
     }
 
     fn partition_mut(&mut self, key: PartitionKey) -> Option<&mut Partition> {
-        self.layout.topics.get_mut(&key.topic_id)?.partitions.get_mut(&key.partition)
+        self.layout
+            .topics
+            .get_mut(&key.topic_id)?
+            .partitions
+            .get_mut(&key.partition)
     }
 
     pub(super) fn damage(&mut self, node: i32, topic: u8, partition: i32) {
@@ -156,23 +177,43 @@ impl World {
     }
 
     pub(super) fn elect_after(&mut self, phase: Phase, topic: u8, partition: i32, times: u32) {
-        self.twists.push((phase, Twist::Elect { key: key(topic, partition), times }));
+        self.twists.push((
+            phase,
+            Twist::Elect {
+                key: key(topic, partition),
+                times,
+            },
+        ));
     }
 
     pub(super) fn members_after(&mut self, phase: Phase, topic: u8, partition: i32, members: &[i32]) {
         let members = members.iter().copied().map(NodeId).collect();
-        self.twists.push((phase, Twist::Members { key: key(topic, partition), members }));
+        self.twists.push((
+            phase,
+            Twist::Members {
+                key: key(topic, partition),
+                members,
+            },
+        ));
     }
 
     pub(super) fn delete_after(&mut self, phase: Phase, topic: u8) {
-        self.twists.push((phase, Twist::Delete { topic: TopicId(Uuid([topic; 16])) }));
+        self.twists.push((
+            phase,
+            Twist::Delete {
+                topic: TopicId(Uuid([topic; 16])),
+            },
+        ));
     }
 
     // ---- what happens -----------------------------------------------------------------------------------------------
 
     pub(super) fn start(&mut self) {
         self.started = true;
-        self.handle(Event::RunOpened(OpenRun { run: 7, base: Arc::default() }));
+        self.handle(Event::RunOpened(OpenRun {
+            run: 7,
+            base: Arc::default(),
+        }));
         for node in self.nodes.clone() {
             self.handle(Event::AgentJoined { node });
         }
@@ -195,7 +236,9 @@ impl World {
     pub(super) fn create(&mut self) {
         self.finished = None;
         self.harvest = None;
-        self.handle(Event::Create { label: "test".to_owned() });
+        self.handle(Event::Create {
+            label: "test".to_owned(),
+        });
         self.pass(Duration::from_millis(300));
     }
 
@@ -222,7 +265,12 @@ impl World {
     pub(super) fn source_of(&self, topic: u8, partition: i32) -> i32 {
         let key = key(topic, partition);
         let named = |assign: &&Assign| assign.partitions.iter().any(|order| order.key == key);
-        self.assigns.iter().rev().find(named).map(|assign| assign.node.0).expect("assigned")
+        self.assigns
+            .iter()
+            .rev()
+            .find(named)
+            .map(|assign| assign.node.0)
+            .expect("assigned")
     }
 
     pub(super) fn handle(&mut self, event: Event) {
@@ -243,10 +291,17 @@ impl World {
         match command {
             Command::ReadMetadata { reading } => {
                 let event = if self.nodes.is_empty() {
-                    Event::NoMetadata { reading, why: "no agent of a controller is connected".to_owned() }
+                    Event::NoMetadata {
+                        reading,
+                        why: "no agent of a controller is connected".to_owned(),
+                    }
                 } else {
                     let layout = Arc::new(self.layout.clone());
-                    let view = View { layout, metadata: Metadata::of_nothing(), standing: self.standing.clone() };
+                    let view = View {
+                        layout,
+                        metadata: Metadata::of_nothing(),
+                        standing: self.standing.clone(),
+                    };
                     Event::Metadata { reading, view }
                 };
                 self.events.push_back(event);
@@ -261,7 +316,11 @@ impl World {
             Command::Query(query) => self.answer(query),
             Command::Ship(ship) => {
                 self.ships.push(ship.clone());
-                if self.hold_shipping { self.held.push(ship) } else { self.ship(&ship) }
+                if self.hold_shipping {
+                    self.held.push(ship);
+                } else {
+                    self.ship(&ship);
+                }
             }
             Command::Release { .. } => self.released += 1,
             Command::Commit(harvest) => {
@@ -275,7 +334,10 @@ impl World {
                     logical_bytes: 0,
                     partitions: 0,
                 };
-                let next = Some(OpenRun { run: run + 1, base: Arc::default() });
+                let next = Some(OpenRun {
+                    run: run + 1,
+                    base: Arc::default(),
+                });
                 self.events.push_back(match &self.commit_failure {
                     Some(failure) => Event::CommitFailed(failure.clone()),
                     None => Event::Committed { result, next },
@@ -297,7 +359,10 @@ impl World {
             if asked.pin_from.is_some() {
                 self.pinned.insert((query.node, asked.key));
             }
-            let report = Report { key: asked.key, seen: self.look(&query, asked) };
+            let report = Report {
+                key: asked.key,
+                seen: self.look(&query, asked),
+            };
             messages.push(Reports {
                 run: query.run,
                 attempt: query.attempt,
@@ -311,7 +376,8 @@ impl World {
             messages.extend(messages.clone());
         }
         let node = query.node;
-        self.events.extend(messages.into_iter().map(|reports| Event::Reports { node, reports }));
+        self.events
+            .extend(messages.into_iter().map(|reports| Event::Reports { node, reports }));
         self.twist(&query);
     }
 
@@ -319,13 +385,21 @@ impl World {
         if self.damaged.contains(&(query.node, asked.key)) {
             return Err("it has no replica there".to_owned());
         }
-        let log = self.logs.get(&(query.node, asked.key)).ok_or("it has no replica there")?;
-        let above = asked.since.map_or(0, |since| log.iter().filter(|batch| batch.end_offset > since).count());
+        let log = self
+            .logs
+            .get(&(query.node, asked.key))
+            .ok_or("it has no replica there")?;
+        let above = asked
+            .since
+            .map_or(0, |since| log.iter().filter(|batch| batch.end_offset > since).count());
         let first = log.len().saturating_sub(above + query.depth as usize);
         let mut leader_epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
         let mut start = Offset(0);
         for batch in log {
-            if leader_epochs.last().is_none_or(|(epoch, _)| *epoch < batch.leader_epoch) {
+            if leader_epochs
+                .last()
+                .is_none_or(|(epoch, _)| *epoch < batch.leader_epoch)
+            {
                 leader_epochs.push((batch.leader_epoch, start));
             }
             start = batch.end_offset;
@@ -344,7 +418,8 @@ impl World {
 
     fn twist(&mut self, query: &Query) {
         for (phase, twist) in std::mem::take(&mut self.twists) {
-            let concerns = |key: &PartitionKey| phase == query.phase && query.partitions.iter().any(|asked| asked.key == *key);
+            let concerns =
+                |key: &PartitionKey| phase == query.phase && query.partitions.iter().any(|asked| asked.key == *key);
             match twist {
                 Twist::Elect { key, times } if concerns(&key) => {
                     if let Some(state) = self.partition_mut(key) {
@@ -394,12 +469,29 @@ impl World {
                 place: None,
                 closed: true,
             };
-            let chunks = if order.cut.offset() == Offset(0) { Vec::new() } else { vec![chunk] };
-            let shipped = Shipped { chunks, partition_metadata: "version: 0".to_owned(), ..Shipped::default() };
-            let piece = ShippedPiece { run: ship.run, attempt: ship.attempt, key: order.key, shipped, more: false };
+            let chunks = if order.cut.offset() == Offset(0) {
+                Vec::new()
+            } else {
+                vec![chunk]
+            };
+            let shipped = Shipped {
+                chunks,
+                partition_metadata: "version: 0".to_owned(),
+                ..Shipped::default()
+            };
+            let piece = ShippedPiece {
+                run: ship.run,
+                attempt: ship.attempt,
+                key: order.key,
+                shipped,
+                more: false,
+            };
             let copies = if self.repeat_and_reorder { 2 } else { 1 };
             for _ in 0..copies {
-                self.events.push_back(Event::Shipped { node, piece: piece.clone() });
+                self.events.push_back(Event::Shipped {
+                    node,
+                    piece: piece.clone(),
+                });
             }
         }
     }
