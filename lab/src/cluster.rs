@@ -158,13 +158,12 @@ impl Cluster {
         self.node_mut(id)?.start(&mut command)
     }
 
-    /// Stops all nodes cleanly, brokers before controllers, and returns the ids of those that had to be killed because they
-    /// did not end within a minute.
+    /// Stops all nodes cleanly, brokers before controllers.
     ///
     /// # Errors
     ///
-    /// None at the moment; the signature leaves room.
-    pub fn stop(&mut self) -> Result<Vec<NodeId>> {
+    /// Some did not end within a minute and were killed.
+    pub fn stop(&mut self) -> Result<()> {
         let mut killed = Vec::new();
         // A broker that stops asks the quorum to move its leaders away, so the controllers outlive it.
         for brokers in [true, false] {
@@ -179,7 +178,11 @@ impl Cluster {
                 }
             }
         }
-        Ok(killed)
+        if killed.is_empty() {
+            Ok(())
+        } else {
+            Err(not_stopped(&killed))
+        }
     }
 
     /// Stops one node cleanly.
@@ -194,11 +197,7 @@ impl Cluster {
             return Ok(());
         }
         end_at_once(node);
-        Err(LabError::TimedOut {
-            what: format!("node {id} to stop"),
-            waited: STOP,
-            detail: "it was killed".into(),
-        })
+        Err(not_stopped(&[id]))
     }
 
     /// Kills all nodes as a power cut would.
@@ -331,6 +330,14 @@ impl Drop for Cluster {
 fn end_at_once(node: &mut Node) {
     node.signal(Signal::SIGKILL);
     node.wait_ended(STOP);
+}
+
+fn not_stopped(nodes: &[NodeId]) -> LabError {
+    LabError::TimedOut {
+        what: format!("nodes {nodes:?} to stop"),
+        waited: STOP,
+        detail: "they were killed".into(),
+    }
 }
 
 fn unknown(id: NodeId) -> LabError {
