@@ -10,6 +10,8 @@ mod node;
 mod partition;
 mod reader;
 mod table;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use chunk_ref::ChunkRef;

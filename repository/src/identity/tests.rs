@@ -11,7 +11,7 @@ fn a_generated_identity_file_unwraps_what_was_wrapped_for_it() {
         "an identity is never overwritten"
     );
     let identities = Identities::from_file(&path).unwrap();
-    assert_eq!(identities.recipients(), [recipient.clone()]);
+    assert_eq!(identities.recipients(), vec![recipient.clone()]);
     let wrapped = wrap(b"secret", &[recipient]).unwrap();
     match identities.unwrap(&wrapped) {
         Unwrapped::Secret(secret) => assert_eq!(secret.as_slice(), b"secret"),

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use object_store::RetryConfig;
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::{ClientOptions, RetryConfig};
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::tls;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const REQUEST: Duration = Duration::from_secs(300);
 
 /// A bucket, with the variables that AWS's own tools read. Plain HTTP only to this machine.
 pub(super) fn bucket(name: &str, variables: &BTreeMap<String, String>, location: &Location) -> Result<AmazonS3> {
@@ -24,6 +27,8 @@ pub(super) fn bucket(name: &str, variables: &BTreeMap<String, String>, location:
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(name)
         .with_checksum_algorithm(Checksum::SHA256)
+        // The library's 30 seconds are too few for 64 MiB over a slow line.
+        .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(REQUEST))
         .with_retry(RetryConfig {
             max_retries: 6,
             retry_timeout: Duration::from_secs(60),

@@ -6,6 +6,7 @@ use maxbrod_proto::manifest;
 use super::table::{Tables, TablesRef};
 use crate::id::{ContentId, KeyId};
 use crate::name::PackName;
+use crate::seal::{MAX_BODY, OVERHEAD};
 
 /// A chunk, what is in it and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ impl ChunkRef {
 
     pub(super) fn decode(chunk: &manifest::Chunk, tables: TablesRef<'_>) -> Option<Self> {
         chunk.position.checked_add(chunk.length)?;
+        (chunk.logical_length <= MAX_BODY && chunk.length <= MAX_BODY + OVERHEAD).then_some(())?;
         Some(Self {
             id: ContentId::from_slice(&chunk.id)?,
             base_offset: Offset(chunk.base_offset),

@@ -7,8 +7,9 @@ use maxbrod_kafka::{LeaderEpoch, Offset, PartitionId, TopicId};
 use maxbrod_proto::manifest;
 use prost::Message as _;
 
+use self::topics::TopicsRef;
+pub(super) use self::topics::decode_topics;
 pub use self::topics::{PartitionSlot, TopicEntry, Topics};
-use self::topics::{TopicsRef, decode_topics};
 
 use super::MAX_NODE;
 use super::chunk_ref::{ChunkRef, decode_leaf, follows};
@@ -21,11 +22,13 @@ use crate::id::ContentId;
 use crate::journal::RootRef;
 use crate::name::PackName;
 use crate::repository::Cluster;
-use crate::seal::{Expected, Role, open};
+use crate::seal::{Expected, MAX_BODY, Role, open};
 
 /// A snapshot's tree, its root read.
 pub struct Tree {
     nodes: NodeReader,
+    /// How messages call the root.
+    object: String,
     root: manifest::Root,
     topics: Vec<TopicsRef>,
     /// The node of topics that was looked into last.
@@ -113,6 +116,7 @@ impl Tree {
         Ok(Self {
             nodes: NodeReader::new(cluster.clone()),
             topics: topics.ok_or_else(|| damaged("its topics are malformed"))?,
+            object,
             root: root_node,
             recent: tokio::sync::Mutex::default(),
         })
@@ -142,7 +146,7 @@ impl Tree {
             .iter()
             .map(|chunk| ChunkRef::decode(chunk, tables))
             .collect();
-        let chunks = chunks.ok_or_else(|| Error::damaged("the root", "its metadata image is malformed"))?;
+        let chunks = chunks.ok_or_else(|| Error::damaged(&self.object, "its metadata image is malformed"))?;
         Ok(Some(MetadataImage {
             offset: Offset(image.offset),
             epoch: LeaderEpoch(image.epoch),
@@ -158,7 +162,7 @@ impl Tree {
         let mut packs = Vec::new();
         for reference in &self.root.packs_added {
             let node = NodeRef::decode(reference.node.as_ref(), &self.root.keys)
-                .ok_or_else(|| Error::damaged("the root", "its list of packs is malformed"))?;
+                .ok_or_else(|| Error::damaged(&self.object, "its list of packs is malformed"))?;
             let list: manifest::Packs = self.nodes.read(&node).await?;
             for pack in &list.packs {
                 let info = pack.name.as_ref().zip(pack.sha256.as_ref().try_into().ok());
@@ -199,6 +203,7 @@ impl Tree {
             return Err(damaged("it is another partition's node"));
         }
         let leaf = |leaf: &manifest::LeafRef| {
+            (leaf.logical_bytes <= u64::from(leaf.chunks) * MAX_BODY).then_some(())?;
             Some(FinishedLeaf {
                 node: NodeRef::decode(leaf.node.as_ref(), &node.keys)?,
                 base_offset: leaf.base_offset,

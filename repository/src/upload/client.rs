@@ -7,7 +7,7 @@ use reqwest::{Body, Client, Method, StatusCode};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
-use super::Grant;
+use super::{GRANT_VALIDITY, Grant};
 use crate::error::{Error, Result};
 use crate::tls;
 
@@ -50,7 +50,10 @@ impl Uploader {
         tls::install();
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(120))
+            // A read timeout would run while the body is being sent; a dead peer is noticed by TCP.
+            .timeout(GRANT_VALIDITY)
+            .tcp_keepalive(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|source| Error::store("preparing", "uploads", source))?;

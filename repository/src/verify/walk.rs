@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
                 let held: u64 = image.chunks.iter().map(|chunk| chunk.logical_length).sum();
                 if held != image.length {
                     report.find(
-                        Error::damaged("the root", "its metadata image is not complete"),
+                        Error::damaged("the manifest", "its metadata image is not complete"),
                         "the cluster's metadata".to_owned(),
                     )?;
                 }

@@ -1,7 +1,5 @@
 //! Damage and loss: each gives one clear error that names the object.
 
-use std::future::Future;
-
 use maxbrod_repository::{
     Cluster, Error, ErrorKind, Journal, Level, Repository, RootRef, Snapshot, Tree, VerifyReport, verify_snapshot,
 };
@@ -141,6 +139,16 @@ async fn a_flipped_bit_anywhere_is_noticed() {
     let snapshot = snapshot(&cluster, &mut journal).await;
     let mut objects = cluster.store().list("clusters").await.unwrap();
     objects.extend(cluster.store().list("keys").await.unwrap());
+    objects.extend(
+        cluster
+            .store()
+            .list("")
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|info| info.name == "config"),
+    );
+    assert!(objects.iter().any(|info| info.name == "config"));
     let mut flips = 0;
     for info in objects {
         let places = (0..info.length as usize).step_by((info.length as usize / 8).max(1));
@@ -161,31 +169,28 @@ async fn a_flipped_bit_anywhere_is_noticed() {
         .unwrap();
 }
 
-fn everything_is_well(backend: &Backend, keys: &Keys, root: &RootRef) -> impl Future<Output = Result<(), String>> {
-    async move {
-        let text = |error: Error| error.to_string();
-        let identities = keys.identity("operator");
-        let repository = Repository::open(backend.store().await, identities, environment(9))
-            .await
-            .map_err(text)?;
-        let cluster = cluster(&repository);
-        let report = maxbrod_repository::verify_journal(&cluster).await.map_err(text)?;
-        if let Some(finding) = report.findings.first() {
-            return Err(finding.error.to_string());
-        }
-        let journal = Journal::load(&cluster).await.map_err(text)?;
-        let snapshot = journal.snapshot("latest").map_err(text)?;
-        // The last entry has no successor that would vouch for it; what it says must still hold.
-        if snapshot.committed.root != *root || journal.state().next != 3 {
-            return Err("another snapshot".to_owned());
-        }
-        Tree::open(&cluster, root).await.map_err(text)?;
-        let report = verify_snapshot(&cluster, snapshot, Level::Full, &|_| {})
-            .await
-            .map_err(text)?;
-        match report.findings.first() {
-            Some(finding) => Err(finding.error.to_string()),
-            None => Ok(()),
-        }
+async fn everything_is_well(backend: &Backend, keys: &Keys, root: &RootRef) -> Result<(), String> {
+    let text = |error: Error| error.to_string();
+    let identities = keys.identity("operator");
+    let repository = Repository::open(backend.store().await, identities, environment(9))
+        .await
+        .map_err(text)?;
+    let cluster = cluster(&repository);
+    let report = maxbrod_repository::verify_journal(&cluster).await.map_err(text)?;
+    if let Some(finding) = report.findings.first() {
+        return Err(finding.error.to_string());
+    }
+    let journal = Journal::load(&cluster).await.map_err(text)?;
+    let snapshot = journal.snapshot("latest").map_err(text)?;
+    if snapshot.committed.root != *root || journal.state().next != 3 {
+        return Err("another snapshot".to_owned());
+    }
+    Tree::open(&cluster, root).await.map_err(text)?;
+    let report = verify_snapshot(&cluster, snapshot, Level::Full, &|_| {})
+        .await
+        .map_err(text)?;
+    match report.findings.first() {
+        Some(finding) => Err(finding.error.to_string()),
+        None => Ok(()),
     }
 }

@@ -81,14 +81,14 @@ async fn a_growing_and_a_shrinking_log_share_their_leaves() {
     let first = write(&cluster, run, None, (0, 0), chunks(0, 50_000), 50_000).await;
     let (base, held) = read(&cluster, &first).await;
     assert_eq!(held, chunks(0, 50_000));
-    let written = base.root().totals.clone().unwrap();
+    let written = base.root().totals.unwrap();
     assert!(written.new_nodes > 20, "{written:?}");
 
     // It grows by a little.
     let second = write(&cluster, run, Some(&base), (0, 50_000), chunks(50_000, 50_100), 50_100).await;
     let (grown, held) = read(&cluster, &second).await;
     assert_eq!(held, chunks(0, 50_100));
-    let totals = grown.root().totals.clone().unwrap();
+    let totals = grown.root().totals.unwrap();
     assert!(totals.new_nodes <= 3, "partition, topics, perhaps a leaf: {totals:?}");
     assert!(
         totals.new_bytes * 10 < written.new_bytes,
@@ -99,7 +99,7 @@ async fn a_growing_and_a_shrinking_log_share_their_leaves() {
     let third = write(&cluster, run, Some(&grown), (12_345, 50_100), Vec::new(), 50_100).await;
     let (shrunk, held) = read(&cluster, &third).await;
     assert_eq!(held, chunks(12_340, 50_100));
-    let totals = shrunk.root().totals.clone().unwrap();
+    let totals = shrunk.root().totals.unwrap();
     assert!(totals.new_nodes <= 3 && totals.shared_nodes > 10, "{totals:?}");
 
     // The same chunks given one by one, as after a rescan: nothing but the root is written.
@@ -114,8 +114,8 @@ async fn a_growing_and_a_shrinking_log_share_their_leaves() {
         .await
         .unwrap();
     let (same, _) = read(&cluster, &fourth).await;
-    assert_eq!(same.root().totals.clone().unwrap().new_nodes, 0);
-    assert_eq!(same.root().totals.clone().unwrap().new_bytes, 0);
+    assert_eq!(same.root().totals.unwrap().new_nodes, 0);
+    assert_eq!(same.root().totals.unwrap().new_bytes, 0);
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn thousands_of_topics_are_walked_and_found_and_one_more_changes_little() 
     ids.push((id(100_000), 100_000));
     ids.sort();
     let next = write(&ids, Some(&tree)).await;
-    let totals = next.root().totals.clone().unwrap();
+    let totals = next.root().totals.unwrap();
     assert!(totals.new_nodes <= 3, "{totals:?}");
     assert_eq!(totals.partitions, 2000 + 4999 + 1);
     let requests = server.requests()["GET"] - before;

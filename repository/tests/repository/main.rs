@@ -1,6 +1,7 @@
 //! The repository on real stores: a folder, an S3 server in process, and an independent one (versitygw).
 
-#![allow(unreachable_pub)]
+// The lints allow these in test functions only, not in what they share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, unreachable_pub)]
 
 mod backend;
 mod clusters;

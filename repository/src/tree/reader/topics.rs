@@ -49,7 +49,7 @@ impl TopicsRef {
     }
 }
 
-pub(super) fn decode_topics(node: &manifest::Topics) -> Option<Vec<TopicEntry>> {
+pub(in super::super) fn decode_topics(node: &manifest::Topics) -> Option<Vec<TopicEntry>> {
     let topic = |topic: &manifest::Topic| {
         let id = topic_id(&topic.topic_id)?;
         let slot = |reference: &manifest::PartitionRef| {
