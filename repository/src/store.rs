@@ -164,8 +164,8 @@ impl Store {
 
     /// The full path of an object.
     pub(crate) fn path(&self, name: &str) -> Path {
-        name.split('/')
-            .fold(self.inner.prefix.clone(), |path, part| path.join(part))
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        parts.fold(self.inner.prefix.clone(), |path, part| path.join(part))
     }
 
     /// The name of an object, relative to the prefix.

@@ -122,8 +122,10 @@ impl Store {
 
     fn info(&self, meta: &ObjectMeta) -> Option<ObjectInfo> {
         let modified = Timestamp::from_second(meta.last_modified.timestamp()).unwrap_or_default();
+        // Marker and staging folder of a file-system repository are no objects.
+        let name = self.name_of(&meta.location).filter(|name| !name.starts_with('.'))?;
         Some(ObjectInfo {
-            name: self.name_of(&meta.location)?,
+            name,
             length: meta.size,
             modified,
         })
