@@ -139,7 +139,7 @@ fn class_of(config: &TopicConfig) -> RetentionClass {
     let retention = config.retention_ms;
     if config.cleanup_policy.compact {
         RetentionClass::Compacted
-    } else if !config.cleanup_policy.delete || retention < 0 || retention > MONTH_MS {
+    } else if !config.cleanup_policy.delete || !(0..=MONTH_MS).contains(&retention) {
         RetentionClass::Long
     } else if retention > DAY_MS {
         RetentionClass::Month

@@ -11,6 +11,7 @@
 mod assignment;
 mod capture;
 mod command;
+mod delivery;
 mod event;
 mod outcome;
 mod phases;
@@ -162,8 +163,9 @@ impl Sequencer {
                 backlog,
                 shipped,
             } => {
-                self.assignments.status(node, run, backlog, shipped);
-                self.on_sign_of_life(node, now);
+                if self.assignments.status(node, run, backlog, shipped) {
+                    self.on_sign_of_life(node, now);
+                }
             }
             Event::CaughtUp { node, run, generation } => self.assignments.caught_up(node, run, generation),
             Event::Reports { node, reports } => self.on_reports(node, reports),

@@ -1,5 +1,14 @@
 //! Whole snapshots over the real contract and a real repository on disk; only the agents' disks are made up.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
+
 mod support;
 
 use std::path::Path;

@@ -122,14 +122,18 @@ impl Assignments {
         }
     }
 
-    pub(super) fn status(&mut self, node: NodeId, run: u64, backlog: u64, shipped: u64) {
-        if self.is_open(run)
-            && let Some(sent) = self.sent.get_mut(&node)
-        {
-            sent.backlog = backlog;
-            sent.statuses = sent.statuses.saturating_add(1);
-            sent.shipped = shipped;
+    /// Takes in how far an agent is. Whether that is new: a status alone is no sign of progress.
+    pub(super) fn status(&mut self, node: NodeId, run: u64, backlog: u64, shipped: u64) -> bool {
+        if !self.is_open(run) {
+            return false;
         }
+        let Some(sent) = self.sent.get_mut(&node) else {
+            return true;
+        };
+        let is_new = (sent.backlog, sent.shipped) != (backlog, shipped);
+        (sent.backlog, sent.shipped) = (backlog, shipped);
+        sent.statuses = sent.statuses.saturating_add(1);
+        is_new
     }
 
     /// Whether all that is closed was shipped, or the backlog of those who are not done is small. An agent that has not

@@ -408,7 +408,7 @@ impl State {
             );
             let confirm = ConfirmPackRequest {
                 session,
-                pack: reply.pack.clone(),
+                pack: reply.pack,
                 length: pack.length,
                 sha256,
             };
