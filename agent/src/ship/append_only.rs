@@ -37,6 +37,10 @@ impl Job<'_> {
                 self.shared.state.drop_chunks_from(self.run, key, i64::MIN)?;
                 let epochs = epochs_on_disk(&source);
                 let to = source.active();
+                // Where the base reaches into the active segment, no closed one holds anything new.
+                if self.partition.base.as_ref().is_some_and(|base| !base.match_by_id && base.end.next > to) {
+                    return Ok((0, false));
+                }
                 match self.begin(&source, &epochs, to, |spot| bytes_to(&source, spot, active))? {
                     Some(start) => start,
                     None => return Ok((0, false)),

@@ -54,7 +54,7 @@ pub(super) fn prove(cluster: &Cluster, original: &Original, dir: &Path) -> Resul
         committed,
         consumed,
         ..
-    } = client.smoke(&["bank".to_owned()], 3)?;
+    } = client.smoke(&["codec-none".to_owned()], 3)?;
     Ok(Proof {
         partitions: report.partitions,
         records: report.records,
