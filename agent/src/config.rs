@@ -32,6 +32,9 @@ pub struct Config {
     pub limits: Limits,
     /// The agent's certificate; required unless `insecure`.
     pub tls: Option<Tls>,
+    /// Where it was read from; for messages.
+    #[serde(skip)]
+    pub path: PathBuf,
 }
 
 /// Where the Kafka node's settings are, or the settings themselves.
@@ -90,10 +93,11 @@ impl Config {
 
     /// Parses and checks a configuration; `path` is only used in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
             reason: error.to_string().trim_end().to_owned(),
         })?;
+        path.clone_into(&mut config.path);
         config.check(path)?;
         Ok(config)
     }

@@ -7,17 +7,26 @@
 mod chunker;
 mod config;
 mod directory;
+mod error;
 mod frame;
 mod link;
 mod log_dir;
+mod metadata_log;
 mod node;
 mod pack;
 mod partition;
 mod pin;
 mod replica;
+mod run;
+mod session;
 mod ship;
 mod space;
 mod state;
+mod stop;
 mod throttle;
+mod upkeep;
 
 pub use config::{ByteSize, Config, ConfigError, Kafka, Limits, MinFree, SizeError, Tls};
+pub use error::AgentError;
+pub use run::{Pin, drop_pins, list_pins, run};
+pub use state::StateError;

@@ -14,7 +14,7 @@ use crate::replica::LogStarts;
 
 pub(crate) use catalog::{Catalog, Cursor, CursorBatch, Replica, ReplicaError};
 pub(crate) use listing::Listing;
-pub(crate) use watch::Watch;
+pub(crate) use watch::{Change, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -73,9 +73,9 @@ struct Claim {
 }
 
 impl Node {
-    /// Reads the node's files. `config_path` is only used in errors.
-    pub(crate) fn read(config: &Config, config_path: &Path) -> Result<Self, ConfigError> {
-        let claim = Claim::read(config, config_path)?;
+    /// Reads the node's files.
+    pub(crate) fn read(config: &Config) -> Result<Self, ConfigError> {
+        let claim = Claim::read(config)?;
         let mut identities: Vec<(PathBuf, MetaProperties)> = Vec::new();
         let mut open = |path: &Path| open_log_dir(path, &claim, &mut identities);
         let log_dirs: Vec<Arc<LogDir>> = claim.log_dirs.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
@@ -108,8 +108,8 @@ impl Node {
 }
 
 impl Claim {
-    fn read(config: &Config, config_path: &Path) -> Result<Self, ConfigError> {
-        let kafka = &config.kafka;
+    fn read(config: &Config) -> Result<Self, ConfigError> {
+        let (kafka, config_path) = (&config.kafka, &config.path);
         let mut claim = match &kafka.server_properties {
             Some(path) => Self::from_server_properties(path)?,
             None => Self {

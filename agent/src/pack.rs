@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use maxbrod_proto::agent::RetentionClass;
@@ -66,6 +67,15 @@ enum Fate {
     Lost(String),
 }
 
+/// What a chunk is of, and for how long it is expected to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Label {
+    pub(crate) run: u64,
+    pub(crate) class: RetentionClass,
+    pub(crate) partition: PartitionKey,
+    pub(crate) kind: ChunkKind,
+}
+
 #[derive(Debug)]
 struct OpenPack {
     id: PackId,
@@ -84,6 +94,8 @@ pub(crate) struct Packer {
     sealed: mpsc::UnboundedSender<SealedPack>,
     room: Semaphore,
     runtime: tokio::runtime::Handle,
+    /// Uploaded in the open run.
+    stored: AtomicU64,
 }
 
 impl Packer {
@@ -106,6 +118,7 @@ impl Packer {
             sealed,
             room: Semaphore::new(WAITING),
             runtime,
+            stored: AtomicU64::new(0),
         };
         let complete = packer.state.sealed_packs()?;
         for entry in std::fs::read_dir(&spool).map_err(failed)? {
@@ -139,14 +152,12 @@ impl Packer {
     /// many packs wait for their upload.
     pub(crate) fn add(
         &self,
-        run: u64,
-        class: RetentionClass,
+        label: &Label,
         data_key: Option<KeyId>,
         sealed: &[u8],
-        partition: &PartitionKey,
-        kind: ChunkKind,
         chunk: &mut ChunkRow,
     ) -> Result<(), PackError> {
+        let Label { run, class, partition, kind } = *label;
         let fits = |pack: &OpenPack| pack.run == run && pack.key == data_key && pack.writer.has_room(sealed.len() as u64);
         let mut open = self.open();
         while open.get(&class).is_some_and(|pack| !fits(pack)) {
@@ -162,7 +173,7 @@ impl Packer {
         };
         let entry = pack.writer.append(chunk.id, data_key, sealed)?;
         chunk.place = Place::Pack { pack: pack.id, position: entry.position, length: entry.length, key: data_key };
-        self.state.add_chunk(run, partition, kind, chunk)?;
+        self.state.add_chunk(run, &partition, kind, chunk)?;
         Ok(())
     }
 
@@ -223,16 +234,26 @@ impl Packer {
             classes.iter().filter_map(|class| open.remove(class)).collect()
         };
         drop(gone);
-        for id in self.state.keep_only_run(run)? {
+        let forgotten = self.state.keep_only_run(run)?;
+        if !forgotten.is_empty() {
+            self.stored.store(0, Ordering::Relaxed);
+        }
+        for id in forgotten {
             self.settle(id, Fate::Lost("its run is over".to_owned()));
         }
         Ok(())
     }
 
+    /// Bytes uploaded in the open run.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
     /// A pack is in the repository.
-    fn arrived(&self, id: PackId, name: PackName) -> Result<(), PackError> {
-        self.state.pack_stored(id, name)?;
-        self.settle(id, Fate::Stored(name));
+    fn arrived(&self, pack: &SealedPack, name: PackName) -> Result<(), PackError> {
+        self.state.pack_stored(pack.id, name)?;
+        self.stored.fetch_add(pack.length, Ordering::Relaxed);
+        self.settle(pack.id, Fate::Stored(name));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use maxbrod_kafka::DirectoryId;
 
-pub(crate) use directory::{PIN_DIRECTORY, PinDirectory, PinMethod};
+pub(crate) use directory::{PinDirectory, PinMethod};
 pub(crate) use partition::{PinnedFile, PinnedKind, PinnedPartition, take};
 
 use crate::partition::PartitionKey;

@@ -9,7 +9,7 @@ mod window;
 
 pub(crate) use log_start::{LogStarts, log_start};
 pub(crate) use observe::{Ask, End, Observed, Run, RunKind, observe};
-pub(crate) use segment::{Segment, locate};
+pub(crate) use segment::locate;
 
 #[cfg(test)]
 mod tests;

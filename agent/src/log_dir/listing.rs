@@ -61,11 +61,6 @@ impl Listing {
         self.bases.get(after.saturating_sub(1)..).unwrap_or_default()
     }
 
-    /// Base offset of the segment after this one.
-    pub(crate) fn after(&self, base: i64) -> Option<i64> {
-        self.bases.get(self.bases.partition_point(|other| *other <= base)).copied()
-    }
-
     /// Base offset of the segment before this one.
     pub(crate) fn before(&self, base: i64) -> Option<i64> {
         self.bases.get(self.bases.partition_point(|other| *other < base).checked_sub(1)?).copied()

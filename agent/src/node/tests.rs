@@ -41,8 +41,7 @@ impl Disk {
             "coordinator = \"http://127.0.0.1:1\"\ninsecure = true\nstate_dir = \"/nowhere\"\n[kafka]\nserver_properties = {:?}\n",
             self.path("server.properties")
         );
-        let path = Path::new("/etc/maxbrod/agent.toml");
-        Node::read(&Config::parse(&text, path).unwrap(), path)
+        Node::read(&Config::parse(&text, Path::new("/etc/maxbrod/agent.toml")).unwrap())
     }
 
     /// The refusal's code and message.

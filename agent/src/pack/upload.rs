@@ -64,7 +64,7 @@ impl Upload {
             let Some(link) = connected(&mut self.links).await else { return };
             match self.attempt(&link).await {
                 Try::Stored(name) => {
-                    if let Err(error) = self.packer.arrived(self.pack.id, name) {
+                    if let Err(error) = self.packer.arrived(&self.pack, name) {
                         tracing::error!(pack = self.pack.id.0, %error, "an uploaded pack cannot be remembered");
                     }
                     break;

@@ -12,7 +12,7 @@ use crate::directory::{Directory, file_facts};
 use crate::log_dir::LogDir;
 
 /// Sibling of the log dirs; in it one directory per log dir, named by its id, so that brokers can share a parent directory.
-pub(crate) const PIN_DIRECTORY: &str = ".maxbrod-pins";
+const PIN_DIRECTORY: &str = ".maxbrod-pins";
 
 /// How files are pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,7 +70,6 @@ pub(crate) struct Observed {
     pub(crate) whole: bool,
     pub(crate) leader_epochs: Vec<LeaderEpochEntry>,
     pub(crate) transactional: Vec<Run>,
-    pub(crate) listing: Arc<Listing>,
 }
 
 enum Failure {
@@ -137,7 +136,6 @@ impl Look<'_> {
             whole: reached_start && surplus == 0,
             leader_epochs,
             transactional,
-            listing: Arc::clone(self.listing),
         })
     }
 

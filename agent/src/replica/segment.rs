@@ -108,19 +108,6 @@ impl Segment {
         }
     }
 
-    /// Whether a whole batch with the right CRC starts at a position and follows `after`.
-    pub(super) fn is_batch(&self, position: u64, after: i64) -> io::Result<bool> {
-        let mut found = None;
-        let mut window = Window::new(&self.log);
-        let bytes = window.at(position, HEADER_LENGTH)?;
-        if let Ok(Some(frame)) = Frame::parse(bytes, position)
-            && frame.base >= after
-        {
-            self.walk(position, frame.end(), Look::Whole, |batch| found = Some(batch))?;
-        }
-        Ok(found.is_some())
-    }
-
     /// The position of the last index entry that points at a whole batch of the offsets that it says.
     fn anchor(&self) -> io::Result<u64> {
         let Some(index) = self.index() else { return Ok(0) };

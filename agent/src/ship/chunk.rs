@@ -3,15 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use maxbrod_proto::agent::RetentionClass;
 use maxbrod_repository::{Compression, ContentId, Opener, Random, Role, Sealer};
 
 use super::error::ShipError;
 use super::reader::Draft;
 use crate::link::Sealing;
-use crate::pack::Packer;
-use crate::partition::PartitionKey;
-use crate::state::{ChunkKind, ChunkRow, Place, State};
+use crate::pack::{Label, Packer};
+use crate::state::{ChunkRow, Place, State};
 
 /// Chunks of which at least nine tenths lie in batches that Kafka's producers compressed stay as they are.
 const MOSTLY: (u64, u64) = (9, 10);
@@ -53,15 +51,11 @@ impl Storer {
     }
 
     /// Makes a piece of a log durable and remembers it in the run.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of what a chunk is")]
     pub(crate) fn store(
         &mut self,
         packer: &Packer,
         state: &State,
-        run: u64,
-        class: RetentionClass,
-        key: &PartitionKey,
-        kind: ChunkKind,
+        label: &Label,
         draft: Draft,
         bytes: &[u8],
         known: &Known,
@@ -80,7 +74,7 @@ impl Storer {
         };
         if let Some(place) = known.place(&id) {
             row.place = place;
-            state.add_chunk(run, key, kind, &row)?;
+            state.add_chunk(label.run, &label.partition, label.kind, &row)?;
             return Ok(row);
         }
         let mostly_compressed = draft.compressed * MOSTLY.1 >= bytes.len() as u64 * MOSTLY.0;
@@ -88,7 +82,7 @@ impl Storer {
         self.sealed.clear();
         self.sealer.seal_with_id(Role::Chunk, id, bytes, compression, self.random.as_ref(), &mut self.sealed)?;
         self.sealer.check(&mut self.opener, Role::Chunk, id, bytes, &self.sealed)?;
-        packer.add(run, class, self.sealer.key_id(), &self.sealed, key, kind, &mut row)?;
+        packer.add(label, self.sealer.key_id(), &self.sealed, &mut row)?;
         Ok(row)
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn spawn(shared: Arc<Shared>, order: Order, partition: Arc<SourcePart
     }
     let runtime = shared.runtime.clone();
     runtime.spawn(async move {
-        let told = finish(&shared, &order, &packs, shipped, from_state).await;
+        let stop = shared.stop.clone();
+        let told = tokio::select! {
+            () = stop.requested() => return,
+            told = finish(&shared, &order, &packs, shipped, from_state) => told,
+        };
         match told {
             Ok(()) => shared.pins.release(&order.key),
             Err(error) if !shared.queue.wants(&order) || error.is_called_off() => {}

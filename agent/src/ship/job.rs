@@ -13,6 +13,7 @@ use super::producer_snapshot;
 use super::reader::{Draft, Reader, Rules};
 use super::service::Shared;
 use super::source::Source;
+use crate::pack::Label;
 use crate::state::{ChunkKind, ChunkRow};
 
 /// Longer than any `partition.metadata`.
@@ -59,7 +60,8 @@ impl Job<'_> {
         mut judge: impl FnMut(&Draft) -> After,
         mut take: impl FnMut(&Draft, ChunkRow) -> After,
     ) -> Result<u64, ShipError> {
-        let Self { shared, storer, buffer, run, partition, is_wanted } = self;
+        let label = self.label(ChunkKind::Log);
+        let Self { shared, storer, buffer, partition, is_wanted, .. } = self;
         let mut reader = Reader::new(source, from, rules, &shared.throttle, buffer);
         loop {
             if !is_wanted() {
@@ -69,23 +71,17 @@ impl Job<'_> {
             if let After::Stop = judge(&draft) {
                 break;
             }
-            let row = storer.store(
-                &shared.packer,
-                &shared.state,
-                *run,
-                partition.class,
-                &partition.key,
-                ChunkKind::Log,
-                draft.clone(),
-                bytes,
-                known,
-            )?;
+            let row = storer.store(&shared.packer, &shared.state, &label, draft.clone(), bytes, known)?;
             shared.progress.shipped(bytes.len() as u64);
             if let After::Stop = take(&draft, row) {
                 break;
             }
         }
         Ok(reader.read)
+    }
+
+    fn label(&self, kind: ChunkKind) -> Label {
+        Label { run: self.run, class: self.partition.class, partition: self.partition.key, kind }
     }
 
     /// Ships a log of which no record is kept.
@@ -111,17 +107,8 @@ impl Job<'_> {
         let rows = self.shared.state.chunks(self.run, &self.partition.key, ChunkKind::Snapshot)?;
         let own = rows.into_iter().map(|row| (row.id, row.place)).collect();
         let known = Known { base: Arc::default(), own };
-        let row = self.storer.store(
-            &self.shared.packer,
-            &self.shared.state,
-            self.run,
-            self.partition.class,
-            &self.partition.key,
-            ChunkKind::Snapshot,
-            draft,
-            &bytes,
-            &known,
-        )?;
+        let label = self.label(ChunkKind::Snapshot);
+        let row = self.storer.store(&self.shared.packer, &self.shared.state, &label, draft, &bytes, &known)?;
         shipped.producer_snapshot = Some(row);
         Ok(())
     }

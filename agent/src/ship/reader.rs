@@ -9,7 +9,6 @@ use super::error::ShipError;
 use super::source::Source;
 use crate::chunker::{Chunker, Piece, Step};
 use crate::frame::Frame;
-use crate::replica::End;
 use crate::state::EpochRun;
 use crate::throttle::Throttle;
 
@@ -81,16 +80,6 @@ impl Draft {
     pub(crate) fn of_file(offset: i64) -> Self {
         let (base, next, epochs) = (offset, offset, Vec::new());
         Self { base, next, epoch: -1, crc: 0, closed: true, epochs, compressed: 0, last_batch: 0, end: 0, length: 0 }
-    }
-
-    /// Length of the batches.
-    pub(crate) fn length(&self) -> u64 {
-        self.length as u64
-    }
-
-    /// Where it ends.
-    pub(crate) fn last(&self) -> End {
-        End { next: self.next, epoch: self.epoch, crc: self.crc }
     }
 }
 

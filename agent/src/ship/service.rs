@@ -18,6 +18,7 @@ use crate::pack::Packer;
 use crate::partition::PartitionKey;
 use crate::pin::Pins;
 use crate::state::State;
+use crate::stop::Stop;
 use crate::throttle::Throttle;
 
 /// What all workers share.
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) links: Links,
     pub(crate) runtime: Handle,
+    pub(crate) stop: Stop,
     pub(crate) progress: Progress,
     pub(super) queue: Queue,
     /// Space is scarce somewhere: what only pins hold is shipped first.
@@ -101,12 +103,13 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) links: Links,
     pub(crate) runtime: Handle,
+    pub(crate) stop: Stop,
 }
 
 impl Shipper {
     /// Starts the workers.
     pub(crate) fn start(parts: Parts, threads: usize) -> std::io::Result<Arc<Self>> {
-        let Parts { catalog, pins, packer, state, throttle, random, links, runtime } = parts;
+        let Parts { catalog, pins, packer, state, throttle, random, links, runtime, stop } = parts;
         let shared = Arc::new(Shared {
             catalog,
             pins,
@@ -116,6 +119,7 @@ impl Shipper {
             random,
             links,
             runtime,
+            stop,
             progress: Progress::default(),
             queue: Queue::default(),
             scarce: AtomicBool::new(false),

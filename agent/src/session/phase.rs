@@ -1,0 +1,175 @@
+//! Answering phases: what the replicas asked for look like now, and pins for those that this node is the source of.
+
+use std::sync::Arc;
+
+use maxbrod_kafka::Outcome;
+use maxbrod_proto::agent as wire;
+use maxbrod_proto::agent::from_agent::Message as Up;
+use prost::Message as _;
+use tokio::sync::mpsc;
+
+use super::Context;
+use crate::link::Link;
+use crate::log_dir::{Replica, ReplicaError};
+use crate::partition::PartitionKey;
+use crate::pin;
+use crate::replica::{Ask, Observed, Run, RunKind, observe};
+use crate::space::{Pressure, pressure};
+
+/// Reports are sent off at this size.
+const PIECE: usize = 512 << 10;
+/// Partitions between two messages: a phase's answer begins to flow before its end.
+const GROUP: usize = 512;
+/// Threads per group: more than one disk, and none of them waits long.
+const THREADS: usize = 4;
+
+/// Answers queries in the order in which they come, until the session is over.
+pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queries: mpsc::Receiver<wire::PhaseQuery>) {
+    while let Some(query) = queries.recv().await {
+        let (run, attempt, phase, request) = (query.run, query.attempt, query.phase, query.request);
+        let header = wire::PhaseReports { run, attempt, phase, request, reports: Vec::new(), last: false };
+        let query = Arc::new(query);
+        let groups = query.partitions.len().div_ceil(GROUP);
+        for group in 0..groups {
+            let (asking, asked) = (Arc::clone(&context), Arc::clone(&query));
+            let reports = tokio::task::spawn_blocking(move || report_group(&asking, &asked, group * GROUP)).await;
+            let Ok(reports) = reports else { continue };
+            for reports in pieces(reports) {
+                link.send(Up::Reports(wire::PhaseReports { reports, ..header.clone() })).await;
+            }
+        }
+        if query.last {
+            link.send(Up::Reports(wire::PhaseReports { last: true, ..header })).await;
+        }
+    }
+}
+
+fn pieces(reports: Vec<wire::PartitionReport>) -> Vec<Vec<wire::PartitionReport>> {
+    let mut pieces: Vec<Vec<wire::PartitionReport>> = Vec::new();
+    let mut size = PIECE;
+    for report in reports {
+        let length = report.encoded_len();
+        match pieces.last_mut().filter(|_| size + length <= PIECE) {
+            Some(piece) => piece.push(report),
+            None => {
+                pieces.push(vec![report]);
+                size = 0;
+            }
+        }
+        size += length;
+    }
+    pieces
+}
+
+fn report_group(context: &Context, query: &wire::PhaseQuery, from: usize) -> Vec<wire::PartitionReport> {
+    let partitions: Vec<&wire::PartitionQuery> = query.partitions.iter().skip(from).take(GROUP).collect();
+    let share = partitions.len().div_ceil(THREADS).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = partitions
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(|partition| report(context, query, partition)).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
+}
+
+fn report(context: &Context, query: &wire::PhaseQuery, asked: &wire::PartitionQuery) -> wire::PartitionReport {
+    let mut report = wire::PartitionReport {
+        topic_id: asked.topic_id.clone(),
+        partition: asked.partition,
+        ..wire::PartitionReport::default()
+    };
+    let result = match PartitionKey::from_wire(&asked.topic_id, asked.partition) {
+        Some(key) => observe_one(context, query, asked, key),
+        None => Err(ReplicaError::Missing { partition: asked.topic.clone() }),
+    };
+    match result {
+        Ok((replica, observed)) => {
+            fill(&mut report, &replica, &observed);
+            if let Some(from) = asked.pin_from
+                && let Err(reason) = pin(context, query, asked, &replica, &observed, from)
+            {
+                tracing::warn!(partition = replica.name(), reason, "a partition cannot be pinned");
+                report.set_error(wire::ReportError::PinFailed);
+                report.error_message = reason;
+            }
+        }
+        Err(error) => {
+            report.set_error(match &error {
+                ReplicaError::Missing { .. } => wire::ReportError::NoReplica,
+                ReplicaError::Unreadable { .. } => wire::ReportError::Unreadable,
+                ReplicaError::Corrupt { .. } => wire::ReportError::Corrupt,
+            });
+            report.error_message = error.to_string();
+        }
+    }
+    report
+}
+
+fn observe_one(
+    context: &Context,
+    query: &wire::PhaseQuery,
+    asked: &wire::PartitionQuery,
+    key: PartitionKey,
+) -> Result<(Replica, Observed), ReplicaError> {
+    let replica = context.catalog.open(key, Some(&asked.topic))?;
+    let ask = Ask { since: asked.since, depth: query.depth as usize, leader_epochs: asked.leader_epochs };
+    let observed = observe(&context.catalog, &replica, &ask)?;
+    Ok((replica, observed))
+}
+
+fn pin(
+    context: &Context,
+    query: &wire::PhaseQuery,
+    asked: &wire::PartitionQuery,
+    replica: &Replica,
+    observed: &Observed,
+    from: i64,
+) -> Result<(), String> {
+    let id = replica.log_dir.id;
+    let directory = context.pins.directory(&id).ok_or_else(|| "its log dir has no place for pins".to_owned())?;
+    let space = replica.log_dir.space().map_err(|error| error.to_string())?;
+    if pressure(space, context.config.limits.min_free) == Pressure::Hard {
+        return Err(format!("{} is nearly full; make room there", replica.log_dir.path.display()));
+    }
+    // What was shipped early need not be pinned. A compacted log is read as a whole: any of its files can be replaced.
+    let from = if asked.compacted {
+        i64::MIN
+    } else {
+        let shipped = context.state.last_chunk(query.run, &replica.key).map_err(|error| error.to_string())?;
+        shipped.map_or(from, |row| row.next.max(from)).max(observed.log_start)
+    };
+    let pinned = pin::take(&context.catalog, replica, directory, query.run, query.attempt, from, observed.log_start);
+    context.pins.hold(replica.key, pinned.map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+fn fill(report: &mut wire::PartitionReport, replica: &Replica, observed: &Observed) {
+    report.log_start = observed.log_start;
+    report.log_end = observed.log_end;
+    report.whole = observed.whole;
+    report.directory_id = replica.log_dir.id.0.0.to_vec().into();
+    let end = |end: &crate::replica::End| wire::BatchEnd { end_offset: end.next, leader_epoch: end.epoch, crc: end.crc };
+    report.batches = observed.ends.iter().map(end).collect();
+    let epochs = observed.leader_epochs.iter();
+    report.leader_epochs = epochs
+        .map(|entry| wire::LeaderEpochEntry { epoch: entry.epoch.0, start_offset: entry.start_offset.0 })
+        .collect();
+    report.transactional = observed.transactional.iter().map(transactional).collect();
+}
+
+fn transactional(run: &Run) -> wire::TransactionalRun {
+    let (kind, coordinator_epoch) = match run.kind {
+        RunKind::Data => (wire::RunKind::Data, -1),
+        RunKind::Marker(Outcome::Commit, epoch) => (wire::RunKind::Commit, epoch.0),
+        RunKind::Marker(Outcome::Abort, epoch) => (wire::RunKind::Abort, epoch.0),
+    };
+    wire::TransactionalRun {
+        base_offset: run.base,
+        next_offset: run.next,
+        producer_id: run.producer_id,
+        producer_epoch: i32::from(run.producer_epoch),
+        kind: kind.into(),
+        coordinator_epoch,
+    }
+}
