@@ -3,6 +3,8 @@
 //! Everything rests on "create if absent": two writers who race for one name must see exactly one winner, and a name
 //! that is taken must stay taken. Some servers answer 200 and overwrite (docs/decisions).
 
+mod grants;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::Nonce;
 use crate::store::{FileRoot, Published, Store, blocking};
+use crate::upload::SigningGranter;
 
 /// Writers in a race.
 const WRITERS: usize = 16;
@@ -37,8 +40,8 @@ enum Answer {
     Unclear(String),
 }
 
-/// Races for fresh names, and tries to take a taken one. Refuses a store that tells two writers that they won, or that
-/// overwrites, or that does not list what it stored.
+/// Races for fresh names, tries to take a taken one, and to abuse granted uploads. Refuses a store that tells two writers
+/// that they won, that overwrites, that does not list what it stored, or that takes another upload than the granted one.
 pub async fn check_store(store: &Store, environment: &Environment) -> Result<StoreCheck> {
     let folder = format!("check/{}", Nonce::random(environment.random.as_ref()));
     let dishonest = |reason: String| Error::Dishonest {
@@ -113,6 +116,9 @@ pub async fn check_store(store: &Store, environment: &Environment) -> Result<Sto
             listed.intersection(&names).count(),
             names.len()
         )));
+    }
+    if let Some(granter) = SigningGranter::new(store) {
+        names.extend(grants::check(store, &granter, &folder).await?);
     }
     let mut left_behind = 0;
     for name in &names {

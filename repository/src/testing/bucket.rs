@@ -98,7 +98,8 @@ impl S3 for Bucket {
             return Err(s3_error!(IncompleteBody, "the body is shorter than it should be"));
         }
         let checksum = STANDARD.encode(Sha256::digest(&bytes));
-        if input.checksum_sha256.is_some_and(|expected| expected != checksum) {
+        let honest = self.lock().lie != Some(Lie::AnyContent);
+        if honest && input.checksum_sha256.is_some_and(|expected| expected != checksum) {
             return Err(s3_error!(BadDigest, "the body does not have its checksum"));
         }
         if let Some(length) = self.truncation(Operation::Put, &input.key) {
@@ -112,7 +113,7 @@ impl S3 for Bucket {
         let mut state = self.lock();
         if matches!(input.if_none_match, Some(ETagCondition::Any)) && state.objects.contains_key(&input.key) {
             match state.lie {
-                None => return Err(s3_error!(PreconditionFailed, "the object exists")),
+                None | Some(Lie::AnyContent) => return Err(s3_error!(PreconditionFailed, "the object exists")),
                 Some(Lie::TwoWinners) => return Ok(S3Response::new(output)),
                 Some(Lie::Overwrite) => {}
             }

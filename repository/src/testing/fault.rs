@@ -32,13 +32,15 @@ pub enum Fault {
     Truncate(usize),
 }
 
-/// A way to be dishonest about conditional creates.
+/// A way to be dishonest about creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// The condition is ignored.
     Overwrite,
     /// Whoever comes second is told that it won, but nothing is stored.
     TwoWinners,
+    /// Uploads are stored whatever their checksum.
+    AnyContent,
 }
 
 #[derive(Debug)]

@@ -87,8 +87,20 @@ impl Uploader {
         let failed = |source| Error::store("reading the spool file", path.display(), source);
         let file = File::open(path).await.map_err(failed)?;
         let length = file.metadata().await.map_err(failed)?.len();
+        let body = Body::wrap_stream(ReaderStream::with_capacity(file, BUFFER));
+        self.send(grant, body, length, &path.display().to_string()).await
+    }
+
+    /// Sends one request; says whether it should be repeated.
+    pub(crate) async fn send(
+        &self,
+        grant: &Grant,
+        body: Body,
+        length: u64,
+        object: &str,
+    ) -> Result<(UploadOutcome, bool)> {
         let unusable = |source: &dyn std::fmt::Display| Error::UploadRefused {
-            object: path.display().to_string(),
+            object: object.to_owned(),
             reason: format!("its grant can't be used: {source}"),
         };
         let method = Method::from_bytes(grant.method.as_bytes()).map_err(|source| unusable(&source))?;
@@ -96,7 +108,6 @@ impl Uploader {
         for (name, value) in &grant.headers {
             request = request.header(name, value);
         }
-        let body = Body::wrap_stream(ReaderStream::with_capacity(file, BUFFER));
         let request = request
             .header("content-length", length)
             .body(body)

@@ -82,9 +82,9 @@ async fn a_journal_entry_whose_reply_was_lost_is_recognised_as_ones_own() {
 async fn a_liar_is_refused() {
     let server = S3TestServer::start().await.unwrap();
     let store = server.store("p").await.unwrap();
-    for lie in [Lie::Overwrite, Lie::TwoWinners] {
+    for lie in [Lie::Overwrite, Lie::TwoWinners, Lie::AnyContent] {
         server.lie(Some(lie));
-        let error = check_store(&store, &environment(6)).await.unwrap_err();
+        let error = check_store(&store, &environment(lie as u64)).await.unwrap_err();
         assert_eq!(error.code(), "dishonest-store", "{lie:?}");
         assert!(error.to_string().contains("use another store"), "{error}");
     }
