@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use maxbrod_cut::Cut;
+use proptest::prelude::*;
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 
 use super::*;
@@ -573,4 +574,141 @@ fn the_leader_epochs_of_the_cut_go_with_the_order_to_ship() {
         order.leader_epochs,
         [(LeaderEpoch(0), Offset(0)), (LeaderEpoch(4), Offset(10))]
     );
+}
+
+/// Something that goes wrong, or right again, while a snapshot is taken.
+#[derive(Clone, Debug)]
+enum Mishap {
+    Leave(i32),
+    Join(i32),
+    Mute(i32),
+    Unmute(i32),
+    Elect(usize, u32),
+    Isr(usize, BTreeSet<i32>),
+    IsrNow(usize, BTreeSet<i32>),
+    Damage(i32, usize),
+    Repair,
+    FailShipping(i32, usize),
+    Delete,
+    Pass(u64),
+}
+
+const PARTITIONS: [(u8, i32); 4] = [(ORDERS, 0), (ORDERS, 1), (STATE, 0), (GROUPS, 0)];
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    let node = 1i32..4;
+    let isr = || prop::collection::btree_set(1i32..4, 1..4);
+    prop_oneof![
+        node.clone().prop_map(Mishap::Leave),
+        node.clone().prop_map(Mishap::Join),
+        node.clone().prop_map(Mishap::Mute),
+        node.clone().prop_map(Mishap::Unmute),
+        (0usize..4, 1u32..4).prop_map(|(partition, times)| Mishap::Elect(partition, times)),
+        (0usize..4, isr()).prop_map(|(partition, isr)| Mishap::Isr(partition, isr)),
+        (0usize..4, isr()).prop_map(|(partition, isr)| Mishap::IsrNow(partition, isr)),
+        (node.clone(), 0usize..4).prop_map(|(node, partition)| Mishap::Damage(node, partition)),
+        Just(Mishap::Repair),
+        (node, 0usize..4).prop_map(|(node, partition)| Mishap::FailShipping(node, partition)),
+        Just(Mishap::Delete),
+        (1u64..40_000).prop_map(Mishap::Pass),
+    ]
+}
+
+fn phase_of(partition: usize) -> Phase {
+    match PARTITIONS[partition].0 {
+        STATE => Phase::Q,
+        GROUPS => Phase::G,
+        _ => Phase::P,
+    }
+}
+
+impl World {
+    fn suffer(&mut self, mishap: &Mishap) {
+        let list = |isr: &BTreeSet<i32>| isr.iter().copied().collect::<Vec<i32>>();
+        match mishap {
+            Mishap::Leave(node) => self.leave(*node),
+            Mishap::Join(node) => self.join(*node),
+            Mishap::Mute(node) => self.mute(*node),
+            Mishap::Unmute(node) => self.unmute(*node),
+            Mishap::Elect(partition, times) => {
+                let (topic, number) = PARTITIONS[*partition];
+                self.elect_after(phase_of(*partition), topic, number, *times);
+            }
+            Mishap::Isr(partition, isr) => {
+                let (topic, number) = PARTITIONS[*partition];
+                self.members_after(phase_of(*partition), topic, number, &list(isr));
+            }
+            Mishap::IsrNow(partition, isr) => {
+                let (topic, number) = PARTITIONS[*partition];
+                self.set_members(topic, number, &list(isr));
+            }
+            Mishap::Damage(node, partition) => self.damage(*node, PARTITIONS[*partition].0, PARTITIONS[*partition].1),
+            Mishap::Repair => self.repair(),
+            Mishap::FailShipping(node, partition) => {
+                self.fail_shipping(*node, PARTITIONS[*partition].0, PARTITIONS[*partition].1);
+            }
+            Mishap::Delete => self.delete_after(Phase::M, ORDERS),
+            Mishap::Pass(millis) => self.pass(Duration::from_millis(*millis)),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever goes wrong: a snapshot comes to an end. If it was taken, each partition is in it, or is a named gap, or was
+    /// deleted and said to be; what is vouched for is held by every in-sync replica; and without gaps nothing is missing.
+    #[test]
+    fn a_snapshot_is_never_silently_partial(
+        lengths in prop::collection::vec((0usize..12, 0usize..3), 12),
+        before in prop::collection::vec(mishap(), 0..4),
+        during in prop::collection::vec(mishap(), 0..12),
+        lenient: bool,
+        noisy: bool,
+    ) {
+        let mut world = cluster();
+        if lenient { world.require(Require::OneReplica); }
+        world.repeat_and_reorder = noisy;
+        // Replicas of one history, each as far as it got, some with a tail of their own that an election left.
+        for (index, (kept, tail)) in lengths.iter().enumerate() {
+            let (node, (topic, partition)) = (1 + index as i32 % 3, PARTITIONS[index / 3]);
+            let mut log: Vec<_> = (1..=*kept as i64).map(|end| batch(end * 10, 1, end as u32)).collect();
+            for extra in 0..*tail as i64 {
+                log.push(batch(*kept as i64 * 10 + extra * 7 + 3 + i64::from(node), 1 + node, 900 + extra as u32));
+            }
+            world.write(node, topic, partition, &log);
+        }
+        world.start();
+        for mishap in &before { world.suffer(mishap); }
+        world.create();
+        for mishap in &during { world.suffer(mishap); }
+        world.pass(Duration::from_secs(1_500));
+        let outcome = world.finished.clone().expect("a snapshot comes to an end");
+        let Ok(_) = &outcome.result else {
+            prop_assert!(world.sequencer.stage().is_none());
+            return Ok(());
+        };
+        let harvest = world.harvest.clone().expect("committed");
+        for (topic, number) in PARTITIONS {
+            let key = key(topic, number);
+            let name = harvest.view.layout.name_of(&key);
+            let found = harvest.partitions.iter().find(|found| found.order.key == key);
+            let is_named = outcome.gaps.iter().any(|gap| gap.what == format!("partition {name}"));
+            let Some((_, state)) = harvest.view.layout.partition(&key) else {
+                prop_assert!(found.is_none(), "{name} is not in the metadata");
+                prop_assert!(harvest.notes.iter().any(|note| note.partition == Some(key)), "nothing is said of {key:?}");
+                continue;
+            };
+            match found {
+                Some(found) if found.vouched => {
+                    for member in &state.members {
+                        prop_assert!(world.holds(*member, key, &found.cut, found.order.compacted), "{name}: {member} lacks {:?}", found.cut);
+                    }
+                }
+                Some(_) => prop_assert!(is_named, "{name} is not vouched for, and nothing says so"),
+                None => prop_assert!(is_named && harvest.missing.contains(&key), "{name} is missing, and nothing says so"),
+            }
+            prop_assert!(lenient || found.is_some(), "{name} is missing although all were required");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use maxbrod_cut::{BatchEnd, PartitionKey};
+use maxbrod_cut::{BatchEnd, Cut, PartitionKey};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, TopicId, Uuid};
 
 use crate::config::Require;
@@ -260,6 +260,19 @@ impl World {
 
     pub(super) fn outcome(&self) -> &Outcome {
         self.finished.as_ref().expect("the snapshot has ended")
+    }
+
+    /// Whether a node's log holds the batch that a cut names, and so everything below it.
+    pub(super) fn holds(&self, node: NodeId, key: PartitionKey, cut: &Cut, compacted: bool) -> bool {
+        let Some(log) = self.logs.get(&(node, key)) else { return false };
+        match cut {
+            Cut::Empty(offset) => *offset == Offset(0),
+            Cut::After(batch) => log.iter().any(|own| {
+                own.end_offset == batch.end_offset
+                    && own.leader_epoch == batch.leader_epoch
+                    && (compacted || own.crc == batch.crc)
+            }),
+        }
     }
 
     pub(super) fn source_of(&self, topic: u8, partition: i32) -> i32 {
