@@ -30,3 +30,8 @@ pub use config::{ByteSize, Config, ConfigError, Kafka, Limits, MinFree, SizeErro
 pub use error::AgentError;
 pub use run::{Pin, drop_pins, list_pins, run};
 pub use state::StateError;
+
+#[cfg(test)]
+#[allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing)]
+#[path = "../tests/support/disk.rs"]
+mod disk;
