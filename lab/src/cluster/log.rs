@@ -60,6 +60,21 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "Graceful shutdown of RaftClient failed",
         "TimeoutException",
     ),
+    // The first broker of a cluster that starts is alone in its ISRs for a moment; coordinators that owe markers to
+    // transactions that were open try again until the others have joined.
+    (
+        "ReplicaManager",
+        "Error processing append operation",
+        "NotEnoughReplicasException",
+    ),
+    // Leaders move to the preferred replica while a group coordinator still loads what it just got.
+    (
+        "CoordinatorRuntime",
+        "Failed to load metadata from __consumer_offsets",
+        "Stopped loading records",
+    ),
+    // A restored controller has a checkpoint and no quorum-state: it has voted for nobody yet, and says so once.
+    ("QuorumState", "Epoch from quorum store file", ""),
 ];
 
 /// Reads the lines from byte `mark` on.
