@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let checks: [Check; 5] = [
         ("formatting", || {
-            run_program(workspace::cargo().args(["fmt", "--all", "--check"]))
+            run_program(workspace::cargo().args(["fmt", "--all", "--check", "--", "--files-with-diff"]))
         }),
         ("file lengths", length::check),
         ("clippy", || {
