@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use maxbrod_cut::Cut;
-use proptest::prelude::*;
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
+use proptest::prelude::*;
 
 use super::*;
 use crate::config::Require;

@@ -264,7 +264,9 @@ impl World {
 
     /// Whether a node's log holds the batch that a cut names, and so everything below it.
     pub(super) fn holds(&self, node: NodeId, key: PartitionKey, cut: &Cut, compacted: bool) -> bool {
-        let Some(log) = self.logs.get(&(node, key)) else { return false };
+        let Some(log) = self.logs.get(&(node, key)) else {
+            return false;
+        };
         match cut {
             Cut::Empty(offset) => *offset == Offset(0),
             Cut::After(batch) => log.iter().any(|own| {
