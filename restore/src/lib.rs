@@ -17,6 +17,8 @@ mod partition_writer;
 mod plan;
 mod planning;
 mod progress_file;
+#[cfg(test)]
+mod sample;
 mod source;
 
 pub use apply::{Applied, Apply, Owner, Progress, apply};

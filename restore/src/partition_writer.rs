@@ -130,7 +130,8 @@ impl PartitionWriter {
         let first = self.segment.is_none();
         // An old compressed message carries the offset of its last record.
         let gap = base > expected && !self.plan.record.compacted && batch.header.is_some();
-        let overlap = if first { next <= expected } else { base < expected };
+        // The segment that holds the log start begins below it, by whole batches too.
+        let overlap = !first && base < expected;
         if gap || overlap {
             return Err(self.damaged(format!("a batch starts at offset {base} where {expected} should")));
         }

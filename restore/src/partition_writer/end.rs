@@ -90,12 +90,24 @@ fn leader_epochs(record: &PartitionRecord, rebuilt: &[LeaderEpochEntry]) -> Vec<
         })
         .filter(|entry| entry.start_offset < cut)
         .collect();
+    let rebuilt = from_start(rebuilt, record.log_start);
     let ascends = recorded.is_sorted_by(|a, b| a.epoch < b.epoch && a.start_offset < b.start_offset);
     let covers = rebuilt.iter().all(|of_batch| {
         let known = recorded.iter().find(|entry| entry.epoch == of_batch.epoch);
         known.is_some_and(|entry| entry.start_offset <= of_batch.start_offset)
     });
-    if ascends && covers { recorded } else { rebuilt.to_vec() }
+    if ascends && covers { recorded } else { rebuilt }
+}
+
+/// Without the epochs that end at or below the log start; the one there begins with it (`LeaderEpochFileCache.truncateFromStart`).
+fn from_start(epochs: &[LeaderEpochEntry], log_start: Offset) -> Vec<LeaderEpochEntry> {
+    let below = epochs.partition_point(|entry| entry.start_offset <= log_start);
+    let kept = epochs.get(below.saturating_sub(1)..).unwrap_or_default().iter();
+    kept.map(|entry| LeaderEpochEntry {
+        epoch: entry.epoch,
+        start_offset: entry.start_offset.max(log_start),
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -142,6 +154,27 @@ mod tests {
         let record = record(&[(1, 0), (3, 10), (5, 40), (6, 100)]);
         let epochs = leader_epochs(&record, &entries(&[(3, 12), (5, 40)]));
         assert_eq!(epochs, entries(&[(1, 0), (3, 10), (5, 40)]));
+    }
+
+    #[test]
+    fn epochs_below_the_log_start_are_cut_off_as_a_broker_does() {
+        let rebuilt = entries(&[(1, 0), (3, 10), (5, 40)]);
+        for (log_start, expected) in [
+            (0, &[(1, 0), (3, 10), (5, 40)][..]),
+            (9, &[(1, 9), (3, 10), (5, 40)]),
+            (10, &[(3, 10), (5, 40)]),
+            (70, &[(5, 70)]),
+        ] {
+            let mut record = record(&[]);
+            record.log_start = Offset(log_start);
+            assert_eq!(leader_epochs(&record, &rebuilt), entries(expected));
+            record.leader_epochs = vec![(LeaderEpoch(0), Offset(0))];
+            assert_eq!(
+                leader_epochs(&record, &rebuilt),
+                entries(expected),
+                "a list without them is not believed"
+            );
+        }
     }
 
     #[test]
