@@ -53,6 +53,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("ReplicaFetcherThread", "UNKNOWN_TOPIC_ID", ""),
     ("ReplicaFetcherThread", "UNKNOWN_TOPIC_OR_PARTITION", ""),
     ("AutoTopicCreationManager", "TOPIC_ALREADY_EXISTS", ""),
+    // A busy machine.
+    ("EventPerformanceMonitor", "Exceptionally slow controller event", ""),
+    ("BrokerLifecycleManager", "Unable to send broker heartbeat", ""),
+    ("BrokerLifecycleManager", "Unable to register broker", ""),
+    ("AssignmentsManager", "Retrying", ""),
     // The last voter to stop finds nobody to hand over to.
     ("KafkaRaftClient", "Graceful shutdown timed out", ""),
     (
@@ -73,6 +78,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "Failed to load metadata from __consumer_offsets",
         "Stopped loading records",
     ),
+    // A leader knows a newer epoch of its own than a follower that fetches from it; the follower goes on when it hears of it.
+    ("ReplicaFetcherThread", "marked as failed", ""),
     // A restored controller has a checkpoint and no quorum-state: it has voted for nobody yet, and says so once.
     ("QuorumState", "Epoch from quorum store file", ""),
 ];
