@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use maxbrod_cut::{BatchEnd, PartitionKey};
 use maxbrod_kafka::{LeaderEpoch, Offset};
 use maxbrod_proto::agent::{BasePartition, TailChunk};
-use maxbrod_repository::{ChunkRef, Cluster, End, Partition, Result, Snapshot, Tree};
+use maxbrod_repository::{ChunkRef, Cluster, ContentId, End, Partition, Result, Snapshot, Tree};
 
 use crate::sequencer::{BaseSummary, SourceOrder};
 use crate::source_plan::Precedent;
@@ -32,6 +33,7 @@ struct Entry {
     leader_epochs: Vec<(LeaderEpoch, Offset)>,
     tail: Vec<TailChunk>,
     compacted: bool,
+    producer_snapshot: Option<ContentId>,
 }
 
 impl Base {
@@ -96,13 +98,18 @@ impl Base {
         let entry = self.entries.get(&order.key)?;
         let end = entry.end?;
         let match_by_id = entry.compacted || order.compacted;
-        Some(wire::base_partition(
+        let told = wire::base_partition(
             entry.log_start,
             Some(end),
             &entry.leader_epochs,
             entry.tail.clone(),
             match_by_id,
-        ))
+        );
+        let producer_snapshot = entry.producer_snapshot.map_or_else(Bytes::new, |id| id.0.to_vec().into());
+        Some(BasePartition {
+            producer_snapshot,
+            ..told
+        })
     }
 
     /// A partition's node.
@@ -149,6 +156,7 @@ impl Entry {
                 })
                 .collect(),
             compacted: record.compacted,
+            producer_snapshot: record.producer_snapshot.as_ref().map(|snapshot| snapshot.chunk.id),
         }
     }
 }

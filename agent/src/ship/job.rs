@@ -106,7 +106,8 @@ impl Job<'_> {
         let Some((draft, bytes)) = producer_snapshot::newest(source, cut) else { return Ok(()) };
         let rows = self.shared.state.chunks(self.run, &self.partition.key, ChunkKind::Snapshot)?;
         let own = rows.into_iter().map(|row| (row.id, row.place)).collect();
-        let known = Known { base: Arc::default(), own };
+        let in_base = self.partition.base.as_ref().and_then(|base| base.producer_snapshot);
+        let known = Known { base: Arc::new(in_base.into_iter().collect()), own };
         let label = self.label(ChunkKind::Snapshot);
         let row = self.storer.store(&self.shared.packer, &self.shared.state, &label, draft, &bytes, &known)?;
         shipped.producer_snapshot = Some(row);

@@ -2,6 +2,7 @@
 
 use maxbrod_kafka::PartitionId;
 use maxbrod_proto::agent as wire;
+use maxbrod_repository::ContentId;
 
 use super::epochs::Epochs;
 use super::merge::TailPiece;
@@ -26,6 +27,8 @@ pub(crate) struct Base {
     pub(crate) epochs: Epochs,
     pub(crate) tail: Vec<TailPiece>,
     pub(crate) match_by_id: bool,
+    /// The chunk of its producer snapshot.
+    pub(crate) producer_snapshot: Option<ContentId>,
 }
 
 /// Where a partition is to end.
@@ -82,6 +85,7 @@ fn base_from_wire(message: &wire::BasePartition) -> Option<Base> {
         epochs: epochs_from_wire(&message.leader_epochs),
         tail: tail.collect(),
         match_by_id: message.match_by_id,
+        producer_snapshot: ContentId::from_slice(&message.producer_snapshot),
     })
 }
 

@@ -273,6 +273,7 @@ impl Held {
             leader_epochs: snapshot.cut.leader_epochs.clone(),
             tail: tail.map(|chunk| wire::TailChunk { base_offset: chunk.base_offset.0, length: chunk.logical_length }).collect(),
             match_by_id: false,
+            producer_snapshot: shipped.producer_snapshot.as_ref().map(|chunk| chunk.id.clone()).unwrap_or_default(),
         };
         Self { chunks, base }
     }

@@ -136,6 +136,7 @@ pub(crate) fn base_partition(
         leader_epochs: leader_epochs(epochs),
         tail,
         match_by_id,
+        producer_snapshot: Bytes::new(),
     }
 }
 
