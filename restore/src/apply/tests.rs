@@ -1,3 +1,5 @@
+mod booted;
+mod broker_files;
 mod interrupted;
 mod real_broker;
 mod refused;

@@ -2,119 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use maxbrod_kafka::metadata::Checkpoint;
 use maxbrod_kafka::{
-    AbortedTransaction, Batches, LogDirEntry, MetaProperties, Offset, SegmentFile, parse_leader_epochs,
-    parse_offset_checkpoint, parse_producer_snapshot,
+    AbortedTransaction, MetaProperties, SegmentFile, parse_offset_checkpoint, parse_producer_snapshot,
 };
-use maxbrod_proto::manifest;
-use maxbrod_repository::{BatchEnd, End};
 
+use super::broker_files::{NodeFiles, of_kind, snapshot_of};
 use super::*;
 use crate::options::PathMap;
-use crate::sample::HeldLog;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kafka/tests/fixtures/broker");
-
-/// A partition's directory, as a log in chunks, with the newest producer snapshot that is not its last one.
-fn log(directory: &Path, topic: TopicId, partition: i32) -> HeldLog {
-    let files = tree(directory);
-    let of_kind = |kind: SegmentFile| {
-        let named = files.iter().filter_map(move |(path, bytes)| {
-            let (offset, found) = SegmentFile::parse(path.to_str()?)?;
-            (found == kind).then(|| (offset.0, bytes.clone()))
-        });
-        named.collect::<Vec<_>>()
-    };
-    let segments = of_kind(SegmentFile::Log);
-    let mut log = LogBuilder::at(segments[0].0).log(topic, partition, 1);
-    log.chunks = segments
-        .into_iter()
-        .map(|(_, bytes)| bytes)
-        .filter(|bytes| !bytes.is_empty())
-        .collect();
-    if let Some(chunk) = log.chunks.last() {
-        let header = Batches::new(chunk, 0).last().unwrap().unwrap().header.unwrap();
-        log.record.end = End::After(BatchEnd {
-            end_offset: header.next_offset(),
-            leader_epoch: header.leader_epoch,
-            crc: header.crc,
-        });
-    }
-    let epochs = parse_leader_epochs(&files[Path::new("leader-epoch-checkpoint")]).unwrap();
-    log.record.leader_epochs = epochs.iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
-    let mut snapshots = of_kind(SegmentFile::Snapshot);
-    snapshots.pop();
-    HeldLog {
-        log,
-        producers: snapshots.pop(),
-    }
-}
 
 /// The fixture in a repository, and the plan that restores it into `folder/first` and `folder/second`.
 async fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
-    let metadata = Path::new(FIXTURE).join("first/__cluster_metadata-0");
-    let newest = fs::read_dir(&metadata)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let newest = newest.filter_map(|name| CheckpointId::parse(&name)).max().unwrap();
-    let position = maxbrod_kafka::metadata::Position {
-        end_offset: newest.end_offset,
-        epoch: newest.epoch,
+    let node = NodeFiles {
+        id: 1,
+        roles: &["broker", "controller"],
+        dirs: ["first", "second"].map(|name| Path::new(FIXTURE).join(name)).into(),
+        original: ["/kafka/first", "/kafka/second"].map(str::to_owned).into(),
+        voters: String::new(),
     };
-    let checkpoint = Checkpoint::decode(position, &fs::read(metadata.join(newest.file_name())).unwrap()).unwrap();
-    let mut snapshot = SampleSnapshot::new(folder.path(), Vec::new());
-    let mut node = manifest::Node {
-        node_id: 1,
-        roles: vec!["broker".to_owned(), "controller".to_owned()],
-        metadata_log_dir: "/kafka/first".to_owned(),
-        ..manifest::Node::default()
-    };
-    let mut held: BTreeMap<TopicId, Held> = BTreeMap::new();
-    for name in ["first", "second"] {
-        let directory = Path::new(FIXTURE).join(name);
-        let meta = MetaProperties::parse(&fs::read_to_string(directory.join("meta.properties")).unwrap()).unwrap();
-        snapshot.cluster = meta.cluster_id.0;
-        node.log_dirs.push(manifest::LogDir {
-            path: format!("/kafka/{name}"),
-            directory_id: meta.directory_id.unwrap().0.0.to_vec().into(),
-        });
-        let starts =
-            parse_offset_checkpoint(&fs::read(directory.join("log-start-offset-checkpoint")).unwrap()).unwrap();
-        for entry in HostDisk
-            .list(&directory)
-            .unwrap()
-            .unwrap()
-            .into_iter()
-            .filter(|entry| entry.is_dir)
-        {
-            let LogDirEntry::Partition(partition) = LogDirEntry::of(&entry.name) else {
-                continue;
-            };
-            let path = directory.join(&entry.name);
-            let topic = parse_partition_metadata(&fs::read(path.join("partition.metadata")).unwrap()).unwrap();
-            let mut held_log = log(&path, topic, partition.partition.0);
-            let start = starts
-                .iter()
-                .find(|start| start.topic == partition.topic && start.partition == partition.partition);
-            if let Some(start) = start {
-                held_log.log.record.log_start = start.offset;
-            }
-            held_log.log.record.compacted = partition.topic == "compacted" || partition.topic.starts_with("__");
-            let topic = held
-                .entry(topic)
-                .or_insert_with(|| Held::of(topic, &partition.topic, []));
-            topic.logs.push(held_log);
-        }
-    }
-    for topic in held.values_mut() {
-        topic.logs.sort_by_key(|held| held.log.record.partition);
-    }
-    snapshot.image = checkpoint.image;
-    snapshot.quorum = checkpoint.quorum;
-    snapshot.nodes = vec![node];
-    snapshot.held = held.into_values().collect();
+    let snapshot = snapshot_of(&[node], folder.path());
     let journal = snapshot.commit(&folder.path().join("repository")).await;
     let map = |name: &str| PathMap {
         node: NodeId(1),
@@ -139,14 +47,6 @@ fn partitions(name: &str) -> Vec<String> {
         .into_iter()
         .filter(|entry| entry.is_dir && !entry.name.starts_with("__cluster"));
     directories.map(|entry| entry.name).collect()
-}
-
-fn of_kind(files: &BTreeMap<PathBuf, Vec<u8>>, kind: SegmentFile) -> BTreeMap<Offset, Vec<u8>> {
-    let named = files.iter().filter_map(|(path, bytes)| {
-        let (offset, found) = SegmentFile::parse(path.to_str()?)?;
-        (found == kind).then(|| (offset, bytes.clone()))
-    });
-    named.collect()
 }
 
 #[tokio::test]
