@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 
 use maxbrod_lab::{Cluster, ClusterSpec, Finished, LabError, Programs, TopicSpec, Workload};
 use maxbrod_repository::Identities;
+use maxbrod_repository::testing::rewrite;
 use maxbrod_tests::{Backup, READY, Scene};
 use serde_json::Value;
 
 fn code_of(finished: &Finished) -> &str {
-    finished.json.pointer("/error/code").and_then(Value::as_str).unwrap_or_default()
+    finished
+        .json
+        .pointer("/error/code")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A command that must fail like this, naming this object.
@@ -100,20 +105,42 @@ fn damage_is_found_named_and_never_restored() -> Result<(), LabError> {
     let plan = scene.path().join("plan.json");
     let plan_path = plan.to_string_lossy().into_owned();
     let apply = ["restore", "apply", "--plan", plan_path.as_str(), "--node", "1"];
-    let plan_it = ["restore", "plan", "--snapshot", id.as_str(), "--out", plan_path.as_str()];
+    let plan_it = [
+        "restore",
+        "plan",
+        "--snapshot",
+        id.as_str(),
+        "--out",
+        plan_path.as_str(),
+    ];
     programs.maxbrod_ok(&plan_it)?;
 
     // The directories of a broker are never written over.
     let data = cluster.node(1)?.log_dirs.first().cloned().unwrap_or_default();
-    refused(&programs.maxbrod(&apply)?, 1, "directory-occupied", &data.to_string_lossy());
+    refused(
+        &programs.maxbrod(&apply)?,
+        1,
+        "directory-occupied",
+        &data.to_string_lossy(),
+    );
     cluster.wipe()?;
 
     // Somebody else's identity, and none.
     let stranger = scene.path().join("stranger.key");
     Identities::generate_file(&stranger).unwrap();
     let other = [("MAXBROD_IDENTITY", stranger.to_str().unwrap_or_default())];
-    refused(&programs.maxbrod_with(&["snapshot", "show", &id], &other)?, 1, "wrong-identity", "age1");
-    refused(&programs.maxbrod(&["snapshot", "show", "20200101T000000Z-9"])?, 2, "no-such-snapshot", "20200101T000000Z-9");
+    refused(
+        &programs.maxbrod_with(&["snapshot", "show", &id], &other)?,
+        1,
+        "wrong-identity",
+        "age1",
+    );
+    refused(
+        &programs.maxbrod(&["snapshot", "show", "20200101T000000Z-9"])?,
+        2,
+        "no-such-snapshot",
+        "20200101T000000Z-9",
+    );
 
     // A damaged pack, then a missing one.
     let pack = largest_file(&packs);
@@ -125,7 +152,10 @@ fn damage_is_found_named_and_never_restored() -> Result<(), LabError> {
     assert!(verified.stdout.contains(&name), "{}", verified.stdout);
     let applied = programs.maxbrod(&apply)?;
     assert_eq!(applied.code, 4, "{}", applied.stderr);
-    assert!(!data.join("meta.properties").exists(), "what is damaged is never startable");
+    assert!(
+        !data.join("meta.properties").exists(),
+        "what is damaged is never startable"
+    );
     fs::remove_file(&pack).unwrap();
     let verified = programs.maxbrod(&["snapshot", "verify", &id, "--level", "presence"])?;
     assert_eq!(verified.code, 3, "{}", verified.stdout);
@@ -136,8 +166,21 @@ fn damage_is_found_named_and_never_restored() -> Result<(), LabError> {
     // Another plan's work in the directory; then the same plan goes on where it broke off, and the broker starts.
     let other_plan = scene.path().join("other-plan.json");
     let other_path = other_plan.to_string_lossy().into_owned();
-    programs.maxbrod_ok(&["restore", "plan", "--snapshot", &id, "--no-hold-retention", "--out", &other_path])?;
-    refused(&programs.maxbrod(&["restore", "apply", "--plan", &other_path, "--node", "1"])?, 1, "directory-occupied", &data.to_string_lossy());
+    programs.maxbrod_ok(&[
+        "restore",
+        "plan",
+        "--snapshot",
+        &id,
+        "--no-hold-retention",
+        "--out",
+        &other_path,
+    ])?;
+    refused(
+        &programs.maxbrod(&["restore", "apply", "--plan", &other_path, "--node", "1"])?,
+        1,
+        "directory-occupied",
+        &data.to_string_lossy(),
+    );
     programs.maxbrod_ok(&apply)?;
     cluster.start_and_wait(READY)?;
     cluster.stop()?;
@@ -153,8 +196,58 @@ fn damage_is_found_named_and_never_restored() -> Result<(), LabError> {
 
     // A format from the future.
     let config = repository.join("config");
-    let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, text.replace("\"format_version\":1", "\"format_version\":7").replace("\"format_version\": 1", "\"format_version\": 7")).unwrap();
+    let mut object = fs::read(&config).unwrap();
+    rewrite(&mut object, |json| {
+        json.replace("\"format_version\":1", "\"format_version\":7")
+    });
+    fs::write(&config, object).unwrap();
     refused(&programs.maxbrod(&["snapshot", "list"])?, 1, "newer-format", "config");
+    Ok(())
+}
+
+#[test]
+fn a_flipped_bit_in_a_segment_is_never_shipped() -> Result<(), LabError> {
+    let scene = Scene::new()?;
+    // Only one replica: nobody else could help out.
+    let mut cluster = scene.boot(ClusterSpec::combined(1))?;
+    let mut workload = Workload::standard(1, scene.path().join("acknowledged"));
+    workload.load.seconds = Some(6);
+    let client = cluster.client();
+    client.create(&workload.setup)?;
+    client.load(&workload.load)?.wait(READY)?;
+    let data = cluster.node(1)?.log_dirs.first().cloned().unwrap_or_default();
+    let segment = data.join("codec-none-0").join(format!("{:020}.log", 0));
+    flip_a_bit(&segment);
+
+    let mut backup = Backup::start(Backup::plain(scene.path())?, &cluster)?;
+    let refused = backup.programs.maxbrod(&["snapshot", "create", "--wait"])?;
+    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
+    assert!(
+        refused.stderr.contains("codec-none-0"),
+        "the partition is named: {}",
+        refused.stderr
+    );
+    assert_eq!(
+        backup.programs.maxbrod_ok(&["snapshot", "list"])?,
+        serde_json::json!([]),
+        "nothing is half committed"
+    );
+
+    // Where the operator takes a snapshot with a named gap over none at all.
+    backup.programs.stop("coordinator");
+    let mut programs = backup
+        .programs
+        .coordinator_settings("[snapshot]\nrequire = \"one-replica\"\n");
+    programs.start_coordinator()?;
+    programs.wait_for_agents(1)?;
+    let incomplete = programs.maxbrod(&["snapshot", "create", "--wait"])?;
+    assert_eq!(incomplete.code, 3, "{}{}", incomplete.stdout, incomplete.stderr);
+    assert!(incomplete.stdout.contains("codec-none-0"), "{}", incomplete.stdout);
+
+    flip_a_bit(&segment);
+    backup = Backup { programs };
+    let healed = backup.create("the bit is back")?;
+    assert_eq!(healed.pointer("/gaps"), Some(&serde_json::json!([])));
+    cluster.stop()?;
     Ok(())
 }

@@ -100,7 +100,11 @@ fn a_destroyed_cluster_comes_back_record_for_record_and_can_be_backed_up_again()
 #[test]
 fn brokers_and_controllers_on_separate_nodes_come_back_from_an_s3_repository() -> Result<(), LabError> {
     let scene = Scene::new()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let server = runtime.block_on(S3TestServer::start()).unwrap();
     let mut cluster = scene.boot(ClusterSpec::separate(2, 1))?;
     let workload = Workload::standard(2, scene.path().join("acknowledged"));
