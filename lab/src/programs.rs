@@ -20,6 +20,7 @@ use crate::process;
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(180);
 
 /// A repository, a coordinator and agents, with their directories and configuration files.
 #[derive(Debug)]
@@ -207,16 +208,7 @@ impl Programs {
 
     /// Runs a `maxbrod` command with other variables than the rest of the programs.
     pub fn maxbrod_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Finished> {
-        let executable = self.bin.join("maxbrod");
-        let mut command = Command::new(&executable);
-        command.args(arguments).arg("--json").stdin(Stdio::null());
-        command
-            .env("MAXBROD_REPOSITORY", &self.repository)
-            .env("MAXBROD_COORDINATOR", self.coordinator_url());
-        command.envs(&self.variables);
-        if let Some(encryption) = &self.encryption {
-            command.env("MAXBROD_IDENTITY", &encryption.operator_identity);
-        }
+        let (executable, mut command) = self.command(arguments);
         command.envs(variables.iter().copied());
         let output = command
             .output()
@@ -228,6 +220,48 @@ impl Programs {
             stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Starts a `maxbrod` command and does not wait for it.
+    pub fn maxbrod_process(&self, arguments: &[&str]) -> Result<Child> {
+        let (executable, mut command) = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .spawn()
+            .map_err(|error| process::missing(&executable.to_string_lossy(), &error))
+    }
+
+    fn command(&self, arguments: &[&str]) -> (PathBuf, Command) {
+        let executable = self.bin.join("maxbrod");
+        let mut command = Command::new(&executable);
+        command.args(arguments).arg("--json").stdin(Stdio::null());
+        command
+            .env("MAXBROD_REPOSITORY", &self.repository)
+            .env("MAXBROD_COORDINATOR", self.coordinator_url());
+        command.envs(&self.variables);
+        if let Some(encryption) = &self.encryption {
+            command.env("MAXBROD_IDENTITY", &encryption.operator_identity);
+        }
+        (executable, command)
+    }
+
+    /// Waits until no snapshot is under way.
+    pub fn wait_until_idle(&self) -> Result<()> {
+        let deadline = Instant::now() + IDLE;
+        loop {
+            let status = self.maxbrod(&["cluster", "status"])?;
+            if status.code == 0 && status.json.get("stage").is_some_and(Value::is_null) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(LabError::TimedOut {
+                    what: "the running snapshot to end".into(),
+                    waited: IDLE,
+                    detail: format!("{}\n{}", status.stdout, status.stderr),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Runs a `maxbrod` command that must end with exit code 0, and returns its document.
