@@ -23,7 +23,15 @@ pub(super) struct Story {
     kafka: String,
     steps: Vec<Step>,
     snapshots: Vec<Value>,
+    deduplication: Deduplication,
     pub(super) proof: Proof,
+}
+
+/// What all replicas took on the brokers' disks, and what both snapshots take in the repository.
+#[derive(Debug, Serialize)]
+struct Deduplication {
+    on_brokers_bytes: u64,
+    in_repository_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +121,10 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
         cluster.kill();
         Ok(cluster.wipe()?)
     })?;
+    let deduplication = Deduplication {
+        on_brokers_bytes: replica_bytes(&original.description),
+        in_repository_bytes: folder_bytes(&dir.join("repository")),
+    };
     let id = snapshot_id(snapshots.last())?;
     teller.step("restoring three nodes from the repository alone", || {
         Ok(programs.restore(&cluster, &id)?)
@@ -127,6 +139,7 @@ pub(super) fn run(options: &Demo, dir: &Path) -> Result<Story> {
         kafka: distribution.version().to_owned(),
         steps: teller.steps,
         snapshots,
+        deduplication,
         proof,
     })
 }
@@ -173,6 +186,27 @@ fn remember(client: &Client, programs: &Programs, snapshots: &[Value], dir: &Pat
     })
 }
 
+fn replica_bytes(description: &ClusterDescription) -> u64 {
+    let replicas = description
+        .log_dirs
+        .values()
+        .flat_map(|dirs| dirs.values())
+        .flat_map(|replicas| replicas.values());
+    replicas.map(|bytes| u64::try_from(*bytes).unwrap_or_default()).sum()
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes += folder_bytes(&entry.path()),
+            Ok(metadata) => bytes += metadata.len(),
+            Err(_) => {}
+        }
+    }
+    bytes
+}
+
 fn snapshot_id(snapshot: Option<&Value>) -> Result<String> {
     snapshot
         .and_then(|snapshot| snapshot.get("id"))
@@ -216,7 +250,11 @@ impl Story {
             &["SNAPSHOT", "PARTITIONS", "HOLDS", "READ", "STORED", "PHASES", "TOOK"],
             &rows,
         ));
-        text.push('\n');
+        text.push_str(&format!(
+            "\ndeduplication  {} on the brokers' disks (all replicas), {} in the repository (both snapshots)\n",
+            bytes(self.deduplication.on_brokers_bytes),
+            bytes(self.deduplication.in_repository_bytes),
+        ));
         text.push_str(&self.proof.text());
         text
     }
