@@ -1,6 +1,7 @@
 //! The connection to a running coordinator.
 
 use std::path::Path;
+use std::time::Duration;
 
 use maxbrod_proto::operator::operator_client::OperatorClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -9,19 +10,36 @@ use tonic::{Code, Status};
 use crate::args::Global;
 use crate::exit::{Failure, Kind, Result};
 
+/// A host that does not answer is not waited for longer.
+const CONNECT: Duration = Duration::from_secs(10);
+/// While a snapshot is waited for, a coordinator that is gone is noticed within twice this time.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// Connects to the coordinator that the options name.
 pub async fn connect(global: &Global) -> Result<OperatorClient<Channel>> {
     let Some(url) = &global.coordinator else {
         return Err(Failure::usage("no coordinator given").remedy("give --coordinator URL or set MAXBROD_COORDINATOR"));
     };
-    let mut endpoint = Endpoint::from_shared(url.clone()).map_err(|error| {
-        Failure::usage(format!("{url} is not a coordinator's URL: {error}")).remedy("it looks like https://host:7420")
-    })?;
+    let wrong = |reason: &dyn std::fmt::Display| {
+        Failure::usage(format!("{url} is not a coordinator's URL: {reason}")).remedy("it looks like https://host:7420")
+    };
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(wrong(&"it begins with neither https:// nor http://"));
+    }
+    let mut endpoint = Endpoint::from_shared(url.clone())
+        .map_err(|error| wrong(&error))?
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE);
     if url.starts_with("https:") {
-        let mut tls = ClientTlsConfig::new();
-        if let Some(ca) = &global.tls_ca {
-            tls = tls.ca_certificate(Certificate::from_pem(read(ca)?));
-        }
+        // Without a CA no certificate would be accepted: the system's authorities don't sign coordinators.
+        let Some(ca) = &global.tls_ca else {
+            return Err(
+                Failure::usage("no CA given that the coordinator's certificate could be checked against")
+                    .remedy("give --tls-ca, --tls-cert and --tls-key, or set MAXBROD_TLS_CA, _CERT and _KEY"),
+            );
+        };
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
         if let (Some(cert), Some(key)) = (&global.tls_cert, &global.tls_key) {
             tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
         }
@@ -44,15 +62,29 @@ pub async fn connect(global: &Global) -> Result<OperatorClient<Channel>> {
 pub fn refused(status: &Status) -> Failure {
     let (kind, code) = match status.code() {
         Code::InvalidArgument => (Kind::Usage, "invalid-argument"),
-        Code::AlreadyExists => (Kind::Failed, "snapshot-running"),
         Code::Unavailable => (Kind::Failed, "coordinator-unavailable"),
         _ => (Kind::Failed, "coordinator-refused"),
     };
-    Failure::new(kind, code, format!("the coordinator says: {}", status.message()))
+    // Its own code says more than gRPC's.
+    let own = status
+        .metadata()
+        .get("maxbrod-code")
+        .and_then(|code| code.to_str().ok());
+    let failure = Failure::new(
+        kind,
+        own.unwrap_or(code),
+        format!("the coordinator says: {}", status.message()),
+    );
+    match own {
+        Some(_) => failure,
+        None => failure.remedy("its log tells more; `maxbrod cluster status` tells whether it works"),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| {
+        Failure::usage(format!("reading {}: {error}", path.display())).remedy("correct the --tls-… options")
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -15,6 +15,7 @@ mod exit;
 mod output;
 mod repository;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,7 +25,10 @@ use crate::args::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let level = match cli.global.verbose {
         0 => "warn",
         1 => "info",
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let output = Output { json: cli.global.json };
@@ -53,5 +58,24 @@ fn main() -> ExitCode {
             output.print_failure(&failure);
             failure.kind.code()
         }
+    }
+}
+
+/// Prints what clap says: help and version, or what is wrong with the command line, which `--json` makes a document too.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let is_wrong = error.use_stderr();
+    if is_wrong && std::env::args_os().any(|argument| argument == "--json") {
+        let said = error.render().to_string();
+        let (message, _) = said.split_once("\n\n").unwrap_or((&said, ""));
+        let message: Vec<&str> = message.trim_start_matches("error: ").split_whitespace().collect();
+        let failure = exit::Failure::usage(message.join(" ")).remedy("`maxbrod help` and --help tell how it is used");
+        Output { json: true }.print_failure_document(&failure);
+    }
+    // Nobody is left to be told when this fails.
+    let _ = error.print();
+    if is_wrong {
+        exit::Kind::Usage.code()
+    } else {
+        ExitCode::SUCCESS
     }
 }

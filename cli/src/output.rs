@@ -32,16 +32,21 @@ impl Output {
     /// Prints a failure: to standard error for people, as a JSON document with `--json`.
     pub fn print_failure(self, failure: &Failure) {
         if self.json {
-            let document = serde_json::json!({
-                "error": { "code": failure.code, "message": failure.message, "remedy": failure.remedy }
-            });
-            let _ = write_stdout(format!("{document:#}\n").as_bytes());
+            self.print_failure_document(failure);
         }
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "error[{}]: {}", failure.code, failure.message);
         if !failure.remedy.is_empty() {
             let _ = writeln!(stderr, "  what to do: {}", failure.remedy);
         }
+    }
+
+    /// Prints a failure as a JSON document on standard output.
+    pub fn print_failure_document(self, failure: &Failure) {
+        let document = serde_json::json!({
+            "error": { "code": failure.code, "message": failure.message, "remedy": failure.remedy }
+        });
+        let _ = write_stdout(format!("{document:#}\n").as_bytes());
     }
 
     /// A progress bar over bytes; silent when standard error is no terminal.

@@ -40,16 +40,52 @@ pub async fn open(global: &Global) -> Result<Repository> {
 /// Opens the part of the repository that belongs to the cluster asked for, or to the only one that there is.
 pub async fn open_cluster(global: &Global) -> Result<Cluster> {
     let repository = open(global).await?;
-    let id = match &global.cluster {
-        Some(id) => ClusterId(id.clone()),
-        None => only_cluster(&repository).await?,
-    };
-    Ok(repository.cluster(&id)?)
+    match &global.cluster {
+        Some(id) => cluster(&repository, &ClusterId(id.clone())).await,
+        None => Ok(repository.cluster(&only_cluster(&repository).await?)?),
+    }
+}
+
+/// Opens a cluster's part, which must be there: what was never backed up, or is misspelt, is no empty backup.
+pub async fn cluster(repository: &Repository, id: &ClusterId) -> Result<Cluster> {
+    let cluster = repository.cluster(id)?;
+    let clusters = repository.clusters().await?;
+    if clusters.contains(id) {
+        return Ok(cluster);
+    }
+    Err(Failure::new(
+        Kind::Incomplete,
+        "no-such-cluster",
+        format!("the repository holds nothing of the cluster {id}"),
+    )
+    .remedy(match clusters.as_slice() {
+        [] => "it holds no cluster yet; check --repository".to_owned(),
+        _ => format!("check --cluster and --repository; it holds {}", listed(clusters)),
+    }))
 }
 
 /// Opens the cluster's part and reads its journal.
 pub async fn open_journal(global: &Global) -> Result<Journal> {
-    Ok(Journal::load(&open_cluster(global).await?).await?)
+    load_journal(&open_cluster(global).await?).await
+}
+
+/// Reads a cluster's journal. A coordinator writes it before anything else, so without entries it is lost, not young.
+pub async fn load_journal(cluster: &Cluster) -> Result<Journal> {
+    let journal = Journal::load(cluster).await?;
+    if journal.state().next == 0 {
+        return Err(Failure::new(
+            Kind::Incomplete,
+            "no-journal",
+            format!("the repository holds the cluster {}, but not its journal", cluster.id()),
+        )
+        .remedy("bring clusters/<cluster id>/journal back from a copy of the repository"));
+    }
+    Ok(journal)
+}
+
+fn listed(clusters: Vec<ClusterId>) -> String {
+    let names: Vec<String> = clusters.into_iter().map(|id| id.0).collect();
+    names.join(", ")
 }
 
 async fn only_cluster(repository: &Repository) -> Result<ClusterId> {
@@ -60,13 +96,10 @@ async fn only_cluster(repository: &Repository) -> Result<ClusterId> {
             Failure::new(Kind::Incomplete, "no-cluster", "the repository holds no cluster yet")
                 .remedy("start a coordinator and agents; they open a cluster's journal when they first meet"),
         ),
-        _ => {
-            let names: Vec<String> = clusters.into_iter().map(|id| id.0).collect();
-            Err(
-                Failure::usage(format!("the repository holds several clusters: {}", names.join(", ")))
-                    .remedy("choose one with --cluster"),
-            )
-        }
+        _ => Err(
+            Failure::usage(format!("the repository holds several clusters: {}", listed(clusters)))
+                .remedy("choose one with --cluster"),
+        ),
     }
 }
 
@@ -82,7 +115,16 @@ impl From<Error> for Failure {
             Error::Missing { .. } | Error::Damaged { .. } => {
                 "`maxbrod snapshot verify` tells which snapshots are affected; restore from another one, or bring the object back from a copy of the repository"
             }
-            Error::Store { .. } => "check the address, the credentials and the network, and try again",
+            Error::Store { .. } | Error::Uncertain { .. } => {
+                "check the address, the credentials and the network, and try again"
+            }
+            Error::NoSuchSnapshot { .. } => "`maxbrod snapshot list` shows what there is",
+            Error::WrongIdentity { .. } => "give --identity the key file of one of these recipients",
+            Error::IdentityFile { .. } => "give --identity a file that age-keygen made",
+            Error::AlreadyARepository { .. } => "use it as it is, or choose another --repository",
+            Error::NoRepository { .. } | Error::NotMounted { .. } => {
+                "check --repository and the mount; `maxbrod init` makes a new repository"
+            }
             _ => "",
         };
         Self::new(kind, error.code(), error.to_string()).remedy(remedy)

@@ -77,6 +77,9 @@ async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
         findings,
     };
     output.print(&document, || {
+        if document.findings.is_empty() && document.entries == 0 {
+            return "MISSING  the journal: it has no entry, bring it back from a copy of the repository".to_owned();
+        }
         if document.findings.is_empty() {
             return format!(
                 "{} entries, the hash chain is whole, every entry keeps the rules",
@@ -90,6 +93,8 @@ async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
             .collect()
     })?;
     match report.kind() {
+        // A journal is never empty: a coordinator's term is its first entry.
+        None if report.entries == 0 => Ok(Kind::Incomplete.code()),
         None => Ok(ExitCode::SUCCESS),
         Some(ErrorKind::Integrity) => Ok(Kind::Integrity.code()),
         Some(ErrorKind::Missing) => Ok(Kind::Incomplete.code()),

@@ -25,7 +25,7 @@ struct StatusDocument {
     missing: Vec<MissingDocument>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Default, Serialize)]
 struct AgentDocument {
     node_id: i32,
     roles: Vec<String>,
@@ -38,7 +38,7 @@ struct AgentDocument {
     last_seen: String,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct LogDirDocument {
     path: String,
     directory_id: String,
@@ -64,7 +64,10 @@ pub async fn run(command: Cluster, global: &Global, output: Output) -> Result<Ex
     let status = StatusDocument::from(reply);
     match command {
         Cluster::Status => output.print(&status, || status.text())?,
-        Cluster::Agents => output.print(&status.agents, || agents_table(&status.agents))?,
+        Cluster::Agents => {
+            let agents = status.agents_and_missing();
+            output.print(&agents, || agents_table(&agents))?;
+        }
     }
     Ok(if incomplete {
         Kind::Incomplete.code()
@@ -126,10 +129,29 @@ impl From<AgentStatus> for AgentDocument {
 }
 
 impl StatusDocument {
+    /// The agents, and the nodes that should have one that is connected: state `missing` where none ever was.
+    fn agents_and_missing(&self) -> Vec<AgentDocument> {
+        let known: Vec<i32> = self.agents.iter().map(|agent| agent.node_id).collect();
+        let missing = self.missing.iter().filter(|node| !known.contains(&node.node_id));
+        let mut all = self.agents.clone();
+        all.extend(missing.map(|node| AgentDocument {
+            node_id: node.node_id,
+            roles: node.roles.clone(),
+            state: "missing".to_owned(),
+            ..AgentDocument::default()
+        }));
+        all.sort_by_key(|agent| agent.node_id);
+        all
+    }
+
     fn text(&self) -> String {
         let mut text = format!(
             "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nmetadata      offset {}, epoch {}\n\n",
-            self.cluster_id,
+            if self.cluster_id.is_empty() {
+                "not known before an agent connects"
+            } else {
+                &self.cluster_id
+            },
             self.coordinator_version,
             self.epoch,
             self.repository_id,

@@ -18,13 +18,14 @@ pub async fn run(options: RestoreApply, global: &Global, output: Output) -> Resu
     let owner = options.owner.as_deref().map(owner).transpose()?;
     let (mut journal, plan) = match &options.plan {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("reading the plan {}: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!("reading the plan {}: {error}", path.display()))
+                    .remedy("give --plan the file that `maxbrod restore plan --out` wrote")
+            })?;
             let plan = Plan::from_json(&text)?;
-            let cluster = repository::open(global)
-                .await?
-                .cluster(&ClusterId(plan.cluster_id.clone()))?;
-            (Journal::load(&cluster).await?, plan)
+            let opened = repository::open(global).await?;
+            let cluster = repository::cluster(&opened, &ClusterId(plan.cluster_id.clone())).await?;
+            (repository::load_journal(&cluster).await?, plan)
         }
         None => {
             let journal = repository::open_journal(global).await?;

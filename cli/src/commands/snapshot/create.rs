@@ -46,18 +46,24 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
         .into_inner();
     let bar = output.spinner("asking the coordinator");
     let mut outcome = None;
-    while let Some(message) = progress
-        .message()
-        .await
-        .map_err(|status| coordinator::refused(&status))?
-    {
-        show(&bar, &message);
-        outcome = message.outcome.or(outcome);
+    let mut broken_off = None;
+    loop {
+        match progress.message().await {
+            Ok(Some(message)) => {
+                show(&bar, &message);
+                outcome = message.outcome.or(outcome);
+            }
+            Ok(None) => break,
+            Err(status) => {
+                broken_off = Some(status);
+                break;
+            }
+        }
     }
     bar.finish_and_clear();
     match outcome {
         Some(outcome) => finished(outcome, output),
-        None if !options.wait => {
+        None if !options.wait && broken_off.is_none() => {
             output.print(&serde_json::json!({ "accepted": true }), || {
                 "accepted; `maxbrod cluster status` tells how far it is".to_owned()
             })?;
@@ -66,7 +72,13 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
         None => Err(Failure::new(
             Kind::Failed,
             "outcome-unknown",
-            "the coordinator hung up before the snapshot's outcome was known",
+            match broken_off {
+                Some(status) => format!(
+                    "the coordinator was lost before the snapshot's outcome was known: {}",
+                    status.message()
+                ),
+                None => "the coordinator hung up before the snapshot's outcome was known".to_owned(),
+            },
         )
         .remedy("`maxbrod cluster status` and `maxbrod snapshot list` tell whether it was committed")),
     }
