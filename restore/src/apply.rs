@@ -3,6 +3,7 @@
 //! Order: refuse early; partitions; the log dirs' own files; the controller's checkpoint; everything synced; `meta.properties`
 //! last. Until then no node can start from the directories. Running it again goes on where it broke off.
 
+mod notes;
 mod partition;
 mod preflight;
 mod work;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::log_dir::{write_broker_files, write_cluster_metadata, write_meta_properties};
 use crate::plan::{NodePlan, Plan};
 use crate::planning::rewritten_checkpoint;
-use crate::progress_file::{FinishedPartition, Head};
+use crate::progress_file::Head;
 use crate::source::Source;
 use preflight::{Prepared, prepare};
 
@@ -125,7 +126,7 @@ async fn apply_on(disk: Arc<dyn Disk>, cluster: &Cluster, order: Apply<'_>) -> R
             write_broker_files(disk, &dir.path, finished, node.broker_epoch.map(BrokerEpoch))?;
         }
         if node.is_controller() && dir.path == node.metadata_log_dir {
-            write_cluster_metadata(disk, &dir.path, &plan.checkpoint.name, &checkpoint)?;
+            write_cluster_metadata(disk, &dir.path, &plan.checkpoint.end().checkpoint_name(), &checkpoint)?;
         }
     }
     sync(disk, node)?;
@@ -214,15 +215,4 @@ fn give(disk: &dyn Disk, node: &NodePlan, owner: Option<Owner>) -> Result<()> {
             .map_err(Error::io("changing the owner of", &dir.path))?;
     }
     Ok(())
-}
-
-/// Notes partitions of one directory once they are on its disk.
-fn note(
-    disk: &dyn Disk,
-    progress: &mut crate::progress_file::ProgressFile,
-    path: &Path,
-    partitions: Vec<FinishedPartition>,
-) -> Result<()> {
-    sync_file_system(disk, path)?;
-    progress.note(disk, partitions)
 }

@@ -113,11 +113,12 @@ pub(crate) fn directory(
 /// records are past their time the moment that a broker starts (K§4.3).
 fn hold_retention(image: &mut MetadataImage) -> Vec<HeldConfig> {
     let defaults = TopicConfig::default();
-    let topics: Vec<String> = image
+    let mut topics: Vec<String> = image
         .topics()
         .map(|topic| topic.name().to_owned())
         .filter(|name| image.topic_config(name, &defaults).cleanup_policy.delete)
         .collect();
+    topics.sort();
     let mut held = Vec::new();
     for topic in topics {
         let resource = ConfigResource::topic(topic.as_str());

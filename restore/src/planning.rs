@@ -65,7 +65,7 @@ pub(crate) fn decide(known: &Known<'_>, source: &Source, options: &PlanOptions) 
     let nodes = nodes::nodes(source, options)?;
     let voters = controllers::voters(source);
     controllers::check(&voters, &nodes)?;
-    let contents = Contents::of(source);
+    let contents = Contents::of(source)?;
     if !contents.gaps.is_empty() && !options.accept_gaps {
         return Err(Error::Gaps {
             snapshot: source.snapshot.clone(),
@@ -117,7 +117,7 @@ pub(crate) fn decide(known: &Known<'_>, source: &Source, options: &PlanOptions) 
 /// The bytes of the checkpoint that every controller gets, and the configs that hold retention back.
 pub(crate) fn rewritten_checkpoint(source: &Source, plan: &Plan) -> Result<(bytes::Bytes, Vec<HeldConfig>)> {
     let mut image = source.checkpoint.image.clone();
-    let left_out: Vec<PartitionKey> = Contents::of(source).later.into_iter().map(|(key, _)| key).collect();
+    let left_out: Vec<PartitionKey> = Contents::of(source)?.later.into_iter().map(|(key, _)| key).collect();
     let choices = Rewrite {
         left_out: &left_out,
         brokers: &brokers(plan)?,
@@ -157,13 +157,20 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(crate) fn of(source: &Source) -> Self {
+    pub(crate) fn of(source: &Source) -> Result<Self> {
         let mut contents = Self {
             restored: Vec::new(),
             gaps: Vec::new(),
             later: Vec::new(),
         };
         for topic in source.checkpoint.image.topics() {
+            // Names become paths. Whoever could forge metadata must not write elsewhere.
+            if !is_legal(topic.name()) {
+                return Err(Error::Metadata {
+                    snapshot: source.snapshot.clone(),
+                    reason: format!("{:?} is no name that Kafka gives to a topic", topic.name()),
+                });
+            }
             for partition in topic.partitions() {
                 let key = (topic.id(), partition.partition_id);
                 let name = format!("{}-{}", topic.name(), partition.partition_id);
@@ -177,8 +184,14 @@ impl Contents {
                 }
             }
         }
-        contents
+        Ok(contents)
     }
+}
+
+/// Whether a topic can have this name (`Topic.validate`).
+fn is_legal(topic: &str) -> bool {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&topic.len()) && topic.bytes().all(fit) && topic != "." && topic != ".."
 }
 
 /// Where a partition's replica on a broker goes: the place of the directory in the broker's plan.

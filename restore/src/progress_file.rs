@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{Disk, write_whole};
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) const NAME: &str = ".maxbrod-restore";
 
 /// A finished partition.

@@ -188,7 +188,7 @@ fn remove_partial(disk: &dyn Disk, directory: &Path) -> Result<()> {
 }
 
 /// Runs what reads and writes files where it holds up nobody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.map_err(|error| Error::Worker(error.to_string()))?
 }

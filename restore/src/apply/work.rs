@@ -1,16 +1,19 @@
 //! The partitions of a node, written a few at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::StreamExt;
 use maxbrod_kafka::SegmentLimits;
 use maxbrod_kafka::metadata::TopicConfig;
 use maxbrod_repository::PartitionSlot;
 
+use super::notes::Notes;
 use super::partition::{Shared, restore_partition};
-use super::{Apply, Progress, note};
+use super::{Apply, Progress};
 use crate::error::{Error, Result};
 use crate::partition_writer::SegmentSettings;
 use crate::plan::{NodePlan, Plan};
@@ -18,12 +21,10 @@ use crate::planning::{Contents, brokers, place_of};
 use crate::progress_file::{FinishedPartition, ProgressFile};
 use crate::source::{PartitionKey, Source};
 
-/// Partitions written at the same time.
+/// Partitions written at the same time. With the requests ahead of each, memory stays below 4 × 3 × 48 MiB.
 const PARALLEL: usize = 4;
-/// After so many bytes in a directory they are brought onto its disk, and the partitions noted…
-const NOTED_BYTES: u64 = 256 << 20;
-/// …or after so many partitions.
-const NOTED_PARTITIONS: usize = 128;
+/// How often bytes are told while partitions are under way.
+const TICK: Duration = Duration::from_millis(200);
 
 /// One partition's work.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub(super) fn jobs(source: &Source, node: &NodePlan, plan: &Plan) -> Result<Vec<
     let image = &source.checkpoint.image;
     let brokers = brokers(plan)?;
     let mut jobs = Vec::new();
-    for key in Contents::of(source).restored {
+    for key in Contents::of(source)?.restored {
         let Some((topic, record)) = image.topic(key.0).zip(image.partition(key.0, key.1)) else {
             continue;
         };
@@ -94,13 +95,6 @@ pub(super) struct Outcome {
     pub(super) warnings: Vec<String>,
 }
 
-/// Finished partitions of a directory that are not noted yet.
-#[derive(Debug, Default)]
-struct Pending {
-    partitions: Vec<FinishedPartition>,
-    bytes: u64,
-}
-
 /// Writes all partitions that an earlier attempt did not finish.
 pub(super) async fn write_partitions(
     shared: &Arc<Shared>,
@@ -117,69 +111,47 @@ pub(super) async fn write_partitions(
     outcome.kept = outcome.partitions - jobs.len() as u64;
     take_turns(&mut jobs);
     let total_bytes: u64 = node.log_dirs.iter().map(|dir| dir.log_bytes).sum();
-    let kept_bytes: u64 = directories
+    let finished = directories
         .iter()
-        .flat_map(|progress| progress.record.finished.values())
-        .map(log_bytes)
-        .sum();
-    shared.written.store(kept_bytes, Ordering::Relaxed);
+        .flat_map(|progress| progress.record.finished.values());
+    shared.written.store(finished.map(log_bytes).sum(), Ordering::Relaxed);
     let tell = |partitions| {
         (order.progress)(Progress {
             partitions,
-            bytes: shared.written.load(Ordering::Relaxed),
+            bytes: shared.written.load(Ordering::Relaxed).min(total_bytes),
             total_bytes,
         });
     };
-    tell(outcome.kept);
-
     let mut done = outcome.kept;
-    let mut pending: BTreeMap<usize, Pending> = BTreeMap::new();
-    let paths: Vec<_> = node.log_dirs.iter().map(|dir| dir.path.clone()).collect();
-    let path_of = |directory: usize| {
-        let unknown = || Error::Worker(format!("there is no directory {directory}"));
-        paths.get(directory).ok_or_else(unknown)
-    };
+    tell(done);
+
+    let paths: Vec<PathBuf> = node.log_dirs.iter().map(|dir| dir.path.clone()).collect();
+    let mut notes = Notes::new(Arc::clone(&shared.disk), paths.clone());
     let work = futures::stream::iter(jobs).map(|job| {
-        let path = path_of(job.directory).cloned();
+        let path = paths.get(job.directory).cloned().unwrap_or_default();
         async move {
-            let restored = restore_partition(shared, &job, &path?).await?;
+            let restored = restore_partition(shared, &job, &path).await?;
             Ok::<_, Error>((job.directory, restored))
         }
     });
     let mut work = std::pin::pin!(work.buffer_unordered(PARALLEL));
-    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(200));
+    let mut ticks = tokio::time::interval(TICK);
     loop {
-        let finished = tokio::select! {
-            finished = work.next() => finished,
-            _ = ticks.tick() => {
+        tokio::select! {
+            finished = work.next() => {
+                let Some(finished) = finished else { break };
+                let (directory, restored) = finished?;
+                done += 1;
+                outcome.bytes += log_bytes(&restored.partition);
+                outcome.warnings.extend(restored.warning);
+                notes.add(directory, restored.partition);
                 tell(done);
-                continue;
             }
-        };
-        let Some(finished) = finished else { break };
-        let (directory, restored) = finished?;
-        done += 1;
-        let bytes = log_bytes(&restored.partition);
-        outcome.bytes += bytes;
-        outcome.warnings.extend(restored.warning);
-        let waiting = pending.entry(directory).or_default();
-        waiting.partitions.push(restored.partition);
-        waiting.bytes += bytes;
-        if waiting.bytes >= NOTED_BYTES || waiting.partitions.len() >= NOTED_PARTITIONS {
-            let Pending { partitions, .. } = std::mem::take(waiting);
-            if let Some(progress) = directories.get_mut(directory) {
-                note(shared.disk.as_ref(), progress, path_of(directory)?, partitions)?;
-            }
-        }
-        tell(done);
-    }
-    for (directory, Pending { partitions, .. }) in pending {
-        if let Some(progress) = directories.get_mut(directory)
-            && !partitions.is_empty()
-        {
-            note(shared.disk.as_ref(), progress, path_of(directory)?, partitions)?;
+            synced = notes.next() => notes.write(synced?, directories)?,
+            _ = ticks.tick() => tell(done),
         }
     }
+    notes.finish(directories).await?;
     Ok(outcome)
 }
 
@@ -190,17 +162,17 @@ fn is_finished(job: &Job, directories: &[ProgressFile]) -> bool {
 
 /// Puts the directories' jobs in turns, so that all disks are at work.
 fn take_turns(jobs: &mut Vec<Job>) {
-    let mut queues: BTreeMap<usize, std::collections::VecDeque<Job>> = BTreeMap::new();
+    let mut queues: BTreeMap<usize, VecDeque<Job>> = BTreeMap::new();
     for job in jobs.drain(..) {
         queues.entry(job.directory).or_default().push_back(job);
     }
     while !queues.is_empty() {
-        jobs.extend(queues.values_mut().filter_map(std::collections::VecDeque::pop_front));
+        jobs.extend(queues.values_mut().filter_map(VecDeque::pop_front));
         queues.retain(|_, queue| !queue.is_empty());
     }
 }
 
-fn log_bytes(partition: &FinishedPartition) -> u64 {
+pub(super) fn log_bytes(partition: &FinishedPartition) -> u64 {
     let logs = partition.files.iter().filter(|(name, _)| name.ends_with(".log"));
     logs.map(|(_, length)| *length).sum()
 }

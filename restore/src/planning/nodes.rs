@@ -78,17 +78,30 @@ fn plan_of(node: &manifest::Node, source: &Source, maps: &[PathMap]) -> Result<N
             reason: format!("two directories of node {id} would go there"),
         });
     }
+    if let Some(relative) = log_dirs.iter().find(|dir| !dir.path.is_absolute()) {
+        return Err(Error::Map {
+            map: format!("{id}:{}", relative.original.display()),
+            reason: "the node's directory is a relative path; map it to an absolute one (--map)".to_owned(),
+        });
+    }
     let metadata_log_dir = log_dirs
         .iter()
         .find(|dir| dir.original == metadata)
         .map_or_else(PathBuf::new, |dir| dir.path.clone());
-    Ok(NodePlan {
+    let plan = NodePlan {
         node_id: node.node_id,
         roles: node.roles.clone(),
         broker_epoch: source.checkpoint.image.broker(id).map(|broker| broker.broker_epoch.0),
         metadata_log_dir,
         log_dirs,
-    })
+    };
+    if plan.is_controller() && plan.metadata_log_dir.as_os_str().is_empty() {
+        return Err(Error::Metadata {
+            snapshot: source.snapshot.clone(),
+            reason: format!("the controller {id} is in it without its metadata directory"),
+        });
+    }
+    Ok(plan)
 }
 
 fn log_dir(original: &Path, id: Option<DirectoryId>) -> LogDirPlan {

@@ -402,3 +402,54 @@ fn a_replica_whose_directory_is_unknown_is_counted_where_it_will_be_written() {
     assert_eq!(counts, [2, 1]);
     assert_eq!(source.checkpoint.image.position(), END);
 }
+
+#[test]
+fn a_topic_name_that_is_no_name_is_never_made_a_path() {
+    for name in ["../../etc", "a/b", "", ".."] {
+        let mut source = source();
+        let mut records: Vec<_> = source.checkpoint.image.to_records().collect();
+        for record in &mut records {
+            if let maxbrod_kafka::metadata::MetadataRecord::Topic(topic) = record
+                && topic.name == "quiet"
+            {
+                topic.name = name.to_owned();
+            }
+        }
+        source.checkpoint.image = MetadataImage::from_snapshot(END, records).unwrap();
+        let (kind, code, text) = refusal(&source, &PlanOptions::default());
+        assert_eq!((kind, code), (Kind::Integrity, "metadata-unusable"));
+        assert!(text.contains(&format!("{name:?}")), "{text}");
+    }
+}
+
+#[test]
+fn relative_directories_must_be_mapped() {
+    let mut source = source();
+    source.nodes[1].log_dirs[0].path = "data/kafka".to_owned();
+    let (kind, code, text) = refusal(&source, &PlanOptions::default());
+    assert_eq!((kind, code), (Kind::Usage, "directory-map"));
+    assert!(text.contains("2:data/kafka"), "{text}");
+}
+
+#[test]
+fn a_node_without_directories_or_a_controller_without_its_metadata_directory_is_refused() {
+    let mut without = source();
+    without.nodes[2].metadata_log_dir.clear();
+    assert_eq!(refusal(&without, &PlanOptions::default()).1, "metadata-unusable");
+    let mut without = source();
+    without.nodes[0].metadata_log_dir.clear();
+    let text = refusal(&without, &PlanOptions::default()).2;
+    assert!(text.contains("controller 1"), "{text}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn garbage_is_no_plan(text in ".*", at in 0..4_000_usize, byte in 32..127_u8) {
+        let _ = Plan::from_json(&text);
+        let mut bytes = plan().to_json().into_bytes();
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        let _ = Plan::from_json(&String::from_utf8_lossy(&bytes)).map(|plan| (plan.hash(), plan.lift_commands(), brokers(&plan)));
+    }
+}

@@ -58,7 +58,6 @@ async fn lost_and_restored(spec: ClusterSpec) {
     let journal = snapshot.commit(&work.path().join("repository")).await;
     kafka.wipe().unwrap();
     let plan = plan(&journal, "latest", &PlanOptions::default()).await.unwrap();
-    println!("{}", plan.to_json());
     for node in kafka.node_ids() {
         let applied = apply(journal.cluster(), order(&plan, node)).await.unwrap();
         told(&format!("restored node {node}: {applied:?}"));
@@ -125,4 +124,10 @@ async fn booted_without_eligible_leader_replicas() {
 #[ignore = "boots a real Kafka cluster"]
 async fn booted_separate_controllers_of_a_dynamic_quorum() {
     lost_and_restored(ClusterSpec::separate(2, 1).voters(Voters::Dynamic)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "boots a real Kafka cluster"]
+async fn booted_three_voters_of_a_dynamic_quorum() {
+    lost_and_restored(ClusterSpec::combined(3).voters(Voters::Dynamic)).await;
 }

@@ -77,13 +77,17 @@ fn metadata(directory: &Path) -> (MetadataImage, Quorum) {
         let id = CheckpointId::parse(path.to_str()?)?;
         Some((id, bytes))
     });
-    let (id, bytes) = checkpoints.max_by_key(|(id, _)| *id).unwrap();
-    let position = Position {
-        end_offset: id.end_offset,
-        epoch: id.epoch,
+    let (mut image, mut quorum) = match checkpoints.max_by_key(|(id, _)| *id) {
+        Some((id, bytes)) => {
+            let position = Position {
+                end_offset: id.end_offset,
+                epoch: id.epoch,
+            };
+            let checkpoint = Checkpoint::decode(position, bytes).unwrap();
+            (checkpoint.image, checkpoint.quorum)
+        }
+        None => (MetadataImage::new(), Quorum::Static),
     };
-    let checkpoint = Checkpoint::decode(position, bytes).unwrap();
-    let (mut image, mut quorum) = (checkpoint.image, checkpoint.quorum);
     let logs = files
         .iter()
         .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
@@ -154,7 +158,8 @@ fn log(directory: &Path, topic: TopicId, partition: i32) -> HeldLog {
             crc: header.crc,
         });
     }
-    let epochs = parse_leader_epochs(&files[Path::new("leader-epoch-checkpoint")]).unwrap();
+    // Before its first use the file is empty.
+    let epochs = parse_leader_epochs(&files[Path::new("leader-epoch-checkpoint")]).unwrap_or_default();
     log.record.leader_epochs = epochs.iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
     let mut snapshots = of_kind(&files, SegmentFile::Snapshot);
     snapshots.pop_last();
