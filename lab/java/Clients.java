@@ -4,11 +4,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -45,10 +47,20 @@ final class Clients {
         return new KafkaConsumer<>(properties(all), new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
-    /** All topics, Kafka's own included. */
+    /** All topics, Kafka's own included; one that not every broker knows yet, or any more, is left out. */
     static Map<String, TopicDescription> topics(Admin admin) throws Exception {
         var names = admin.listTopics(new ListTopicsOptions().listInternal(true)).names().get();
-        return admin.describeTopics(names).allTopicNames().get();
+        Map<String, TopicDescription> topics = new HashMap<>();
+        for (var topic : admin.describeTopics(names).topicNameValues().entrySet()) {
+            try {
+                topics.put(topic.getKey(), topic.getValue().get());
+            } catch (ExecutionException failure) {
+                if (!(failure.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw failure;
+                }
+            }
+        }
+        return topics;
     }
 
     static List<String> strings(JsonNode array) {

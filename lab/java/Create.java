@@ -1,8 +1,10 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -38,14 +40,9 @@ final class Create {
                 ConfigResource everyBroker = new ConfigResource(ConfigResource.Type.BROKER, "");
                 admin.incrementalAlterConfigs(Map.of(everyBroker, sets)).all().get();
             }
-            String missing;
-            long deadline = System.nanoTime() + 60_000_000_000L;
-            while ((missing = Ready.missing(admin, 0)) != null) {
-                if (System.nanoTime() > deadline) {
-                    throw new IllegalStateException("after creating topics: " + missing);
-                }
-                Thread.sleep(100);
-            }
+            Set<String> names = new HashSet<>();
+            request.get("topics").forEach(topic -> names.add(topic.get("name").asText()));
+            Ready.await(admin, 0, names, 60);
         }
         return null;
     }

@@ -11,6 +11,7 @@ import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -51,17 +52,11 @@ final class Smoke {
     }
 
     private static List<TopicPartition> partitions(Admin admin, List<String> topics) throws Exception {
-        long deadline = System.nanoTime() + PATIENCE_NANOS;
-        String missing;
-        while ((missing = Ready.missing(admin, 0)) != null) {
-            if (System.nanoTime() > deadline) {
-                throw new IllegalStateException("before writing: " + missing);
-            }
-            Thread.sleep(100);
-        }
+        Map<String, TopicDescription> described = Ready.await(admin, 0, new HashSet<>(topics), 60);
         List<TopicPartition> partitions = new ArrayList<>();
-        admin.describeTopics(topics).allTopicNames().get().forEach((topic, described) ->
-                described.partitions().forEach(one -> partitions.add(new TopicPartition(topic, one.partition()))));
+        for (String topic : topics) {
+            described.get(topic).partitions().forEach(one -> partitions.add(new TopicPartition(topic, one.partition())));
+        }
         return partitions;
     }
 

@@ -207,7 +207,7 @@ impl Workload {
                 broker_configs: [("log.cleaner.threads".to_owned(), "1".to_owned())].into(),
             },
             load: LoadSpec {
-                records_per_second: 2_000,
+                records_per_second: 1_200,
                 seconds: None,
                 acknowledged: acknowledged.into(),
                 value_bytes: 200,
