@@ -58,7 +58,11 @@ impl Chunker {
     /// Takes the next batch.
     pub(crate) fn push(&mut self, piece: &Piece) -> Step {
         let ended_before = self.length > 0 && self.length + piece.length > MAX;
-        self.length = if ended_before { piece.length } else { self.length + piece.length };
+        self.length = if ended_before {
+            piece.length
+        } else {
+            self.length + piece.length
+        };
         let ends = self.length >= MAX || (self.length >= MIN && is_mark(piece));
         if ends {
             self.length = 0;

@@ -68,7 +68,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { read_bytes_per_second: None, min_free: MinFree::default(), ship_threads: 2 }
+        Self {
+            read_bytes_per_second: None,
+            min_free: MinFree::default(),
+            ship_threads: 2,
+        }
     }
 }
 
@@ -87,7 +91,10 @@ pub struct Tls {
 impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), reason: error })?;
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            reason: error,
+        })?;
         Self::parse(&text, path)
     }
 
@@ -103,27 +110,55 @@ impl Config {
     }
 
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let wrong = |setting: &'static str, reason: String| ConfigError::Setting { path: path.to_owned(), setting, reason };
-        let uri: tonic::transport::Uri =
-            self.coordinator.parse().map_err(|error| wrong("coordinator", format!("{:?} is not a URL: {error}", self.coordinator)))?;
+        let wrong = |setting: &'static str, reason: String| ConfigError::Setting {
+            path: path.to_owned(),
+            setting,
+            reason,
+        };
+        let uri: tonic::transport::Uri = self
+            .coordinator
+            .parse()
+            .map_err(|error| wrong("coordinator", format!("{:?} is not a URL: {error}", self.coordinator)))?;
         let host = uri.host().unwrap_or_default();
         if host.is_empty() || uri.port().is_none() {
-            return Err(wrong("coordinator", format!("{:?} names no host and port; write https://host:7420", self.coordinator)));
+            return Err(wrong(
+                "coordinator",
+                format!("{:?} names no host and port; write https://host:7420", self.coordinator),
+            ));
         }
         match (uri.scheme_str(), self.insecure) {
             (Some("https"), false) if self.tls.is_some() => {}
             (Some("https"), false) => {
-                return Err(wrong("tls", "it is missing; give ca, cert and key (`maxbrod cluster enroll` makes them)".to_owned()));
+                return Err(wrong(
+                    "tls",
+                    "it is missing; give ca, cert and key (`maxbrod cluster enroll` makes them)".to_owned(),
+                ));
             }
             (Some("http"), true) if is_loopback(host) => {}
             (Some("http"), true) => {
-                return Err(wrong("insecure", format!("plain text is for loopback only, and {host} is not; use https and [tls]")));
+                return Err(wrong(
+                    "insecure",
+                    format!("plain text is for loopback only, and {host} is not; use https and [tls]"),
+                ));
             }
             (Some("http"), false) => {
-                return Err(wrong("coordinator", "http:// is plain text; use https://, or set insecure = true on loopback".to_owned()));
+                return Err(wrong(
+                    "coordinator",
+                    "http:// is plain text; use https://, or set insecure = true on loopback".to_owned(),
+                ));
             }
-            (_, true) => return Err(wrong("insecure", "it is set, but the coordinator's URL is not http://".to_owned())),
-            (scheme, _) => return Err(wrong("coordinator", format!("{scheme:?} is not a scheme known; use https://"))),
+            (_, true) => {
+                return Err(wrong(
+                    "insecure",
+                    "it is set, but the coordinator's URL is not http://".to_owned(),
+                ));
+            }
+            (scheme, _) => {
+                return Err(wrong(
+                    "coordinator",
+                    format!("{scheme:?} is not a scheme known; use https://"),
+                ));
+            }
         }
         if self.kafka.server_properties.is_none() && (self.kafka.node_id.is_none() || self.kafka.log_dirs.is_none()) {
             let reason = "give kafka.server_properties, or both kafka.node_id and kafka.log_dirs".to_owned();
@@ -132,8 +167,11 @@ impl Config {
         if self.limits.ship_threads == 0 {
             return Err(wrong("limits.ship_threads", "at least one is needed".to_owned()));
         }
-        if self.limits.read_bytes_per_second.is_some_and(|rate| rate.0 < 64 * 1024) {
-            return Err(wrong("limits.read_bytes_per_second", "less than 64KiB would never get anywhere".to_owned()));
+        if self.limits.read_bytes_per_second.is_some_and(|rate| rate.0 < 1 << 20) {
+            return Err(wrong(
+                "limits.read_bytes_per_second",
+                "less than 1MiB would never get anywhere".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -141,7 +179,10 @@ impl Config {
 
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Role>>, D::Error> {

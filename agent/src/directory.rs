@@ -64,14 +64,20 @@ pub(crate) struct Space {
 impl Directory {
     /// Opens the directory with this path.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(Self { fd })
     }
 
     /// Opens a directory in it.
     pub(crate) fn subdirectory(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { fd: rustix::fs::openat(&self.fd, name, flags, Mode::empty())? })
+        Ok(Self {
+            fd: rustix::fs::openat(&self.fd, name, flags, Mode::empty())?,
+        })
     }
 
     /// Makes a directory in it, readable by its owner alone, unless it is there.
@@ -97,7 +103,10 @@ impl Directory {
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} is larger than {limit} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("{name} is larger than {limit} bytes"),
+            ));
         }
         Ok(Some(bytes))
     }
@@ -115,7 +124,11 @@ impl Directory {
     pub(crate) fn facts(&self) -> io::Result<DirectoryFacts> {
         let stat = rustix::fs::fstat(&self.fd)?;
         let changed = i128::from(stat.st_mtime) * 1_000_000_000 + stat.st_mtime_nsec as i128;
-        Ok(DirectoryFacts { device: stat.st_dev, inode: stat.st_ino, changed: ChangeTime(changed) })
+        Ok(DirectoryFacts {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            changed: ChangeTime(changed),
+        })
     }
 
     /// Gives an open file another name, in this directory. The descriptor is linked, not what its old name means by now.
@@ -123,7 +136,13 @@ impl Directory {
     /// Through `/proc/self/fd`, because linking a descriptor directly (`AT_EMPTY_PATH`) needs CAP_DAC_READ_SEARCH.
     pub(crate) fn link(&self, file: &File, name: &str) -> io::Result<()> {
         let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(rustix::fs::linkat(rustix::fs::CWD, source, &self.fd, name, AtFlags::SYMLINK_FOLLOW)?)
+        Ok(rustix::fs::linkat(
+            rustix::fs::CWD,
+            source,
+            &self.fd,
+            name,
+            AtFlags::SYMLINK_FOLLOW,
+        )?)
     }
 
     /// Removes a name; one that is not there is no error.
@@ -137,7 +156,10 @@ impl Directory {
     /// Space of the file system that it is on.
     pub(crate) fn space(&self) -> io::Result<Space> {
         let stat = rustix::fs::fstatvfs(&self.fd)?;
-        Ok(Space { total: stat.f_blocks.saturating_mul(stat.f_frsize), free: stat.f_bavail.saturating_mul(stat.f_frsize) })
+        Ok(Space {
+            total: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+        })
     }
 
     /// A path that means this directory as long as it is open.
@@ -148,7 +170,12 @@ impl Directory {
 
 /// Which file it is.
 pub(crate) fn file_facts(file: &File) -> io::Result<FileFacts> {
-    let stat = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    let stat = rustix::fs::statx(
+        file,
+        "",
+        AtFlags::EMPTY_PATH,
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
+    )?;
     let has_birth = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
     let birth = i128::from(stat.stx_btime.tv_sec) * 1_000_000_000 + i128::from(stat.stx_btime.tv_nsec);
     Ok(FileFacts {

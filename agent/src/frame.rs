@@ -29,12 +29,15 @@ impl Frame {
 
     /// Whether its records are compressed. Of old magics it is not known: no.
     pub(crate) fn is_compressed(&self) -> bool {
-        self.header.is_some_and(|header| header.attributes.compression() != Compression::None)
+        self.header
+            .is_some_and(|header| header.attributes.compression() != Compression::None)
     }
 
     /// Reads a header. `Ok(None)`: more bytes are needed, [`HEADER_LENGTH`] are always enough.
     pub(crate) fn parse(bytes: &[u8], position: u64) -> Result<Option<Self>, BatchError> {
-        let Some(length) = batch_length(bytes, position) else { return Ok(None) };
+        let Some(length) = batch_length(bytes, position) else {
+            return Ok(None);
+        };
         let length = length?;
         let corrupt = |reason: String| BatchError::Corrupt { position, reason };
         let Some(magic) = bytes.get(16) else { return Ok(None) };
@@ -44,17 +47,38 @@ impl Frame {
                 if length < HEADER_LENGTH as u64 {
                     return Err(corrupt("it is shorter than a header".to_owned()));
                 }
-                let Some(header) = BatchHeader::parse(bytes) else { return Ok(None) };
+                let Some(header) = BatchHeader::parse(bytes) else {
+                    return Ok(None);
+                };
                 if base < 0 || header.last_offset_delta < 0 {
                     return Err(corrupt("its offsets are negative".to_owned()));
                 }
                 let (epoch, crc, next) = (header.leader_epoch.0, header.crc, header.next_offset().0);
-                Ok(Some(Self { position, length, base, next, epoch, crc, header: Some(header) }))
+                Ok(Some(Self {
+                    position,
+                    length,
+                    base,
+                    next,
+                    epoch,
+                    crc,
+                    header: Some(header),
+                }))
             }
             0 | 1 => {
-                let crc = bytes.get(PREFIX_LENGTH..).and_then(|rest| rest.first_chunk()).map_or(0, |crc| u32::from_be_bytes(*crc));
+                let crc = bytes
+                    .get(PREFIX_LENGTH..)
+                    .and_then(|rest| rest.first_chunk())
+                    .map_or(0, |crc| u32::from_be_bytes(*crc));
                 // In front of a compressed old message stands its last offset; the first is inside, and is not needed.
-                Ok(Some(Self { position, length, base, next: base.saturating_add(1), epoch: -1, crc, header: None }))
+                Ok(Some(Self {
+                    position,
+                    length,
+                    base,
+                    next: base.saturating_add(1),
+                    epoch: -1,
+                    crc,
+                    header: None,
+                }))
             }
             other => Err(corrupt(format!("its magic is {other}"))),
         }
@@ -62,5 +86,8 @@ impl Frame {
 }
 
 fn i64_at(bytes: &[u8], position: usize) -> Option<i64> {
-    bytes.get(position..)?.first_chunk().map(|bytes| i64::from_be_bytes(*bytes))
+    bytes
+        .get(position..)?
+        .first_chunk()
+        .map(|bytes| i64::from_be_bytes(*bytes))
 }

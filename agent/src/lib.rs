@@ -32,6 +32,13 @@ pub use run::{Pin, drop_pins, list_pins, run};
 pub use state::StateError;
 
 #[cfg(test)]
-#[allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
 #[path = "../tests/support/disk.rs"]
 mod disk;

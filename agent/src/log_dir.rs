@@ -30,7 +30,12 @@ pub(crate) struct LogDir {
 
 impl LogDir {
     pub(crate) fn open(path: &Path, id: DirectoryId) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { path: path.to_owned(), id, directory: Directory::open(path)?, log_starts: LogStarts::default() }))
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            id,
+            directory: Directory::open(path)?,
+            log_starts: LogStarts::default(),
+        }))
     }
 
     pub(crate) fn space(&self) -> std::io::Result<Space> {

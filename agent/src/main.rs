@@ -48,7 +48,10 @@ fn main() -> ExitCode {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match start(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,7 +83,10 @@ fn start(args: &Args) -> Result<(), AgentError> {
 
 fn serve(config: Config) -> Result<(), AgentError> {
     raise_open_files();
-    let prepare = |error: std::io::Error| AgentError::Prepare { what: "the runtime", reason: error.to_string() };
+    let prepare = |error: std::io::Error| AgentError::Prepare {
+        what: "the runtime",
+        reason: error.to_string(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING)

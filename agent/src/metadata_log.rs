@@ -58,7 +58,12 @@ pub(crate) fn answer(log_dir: &LogDir, query: &wire::MetadataQuery, send: Sink<'
         Ok(()) | Err(MetadataLogError::Over) => {}
         Err(error) => {
             tracing::warn!(%error, "the metadata log cannot be read");
-            send(wire::MetadataReply { request, error: error.to_string(), last: true, ..wire::MetadataReply::default() });
+            send(wire::MetadataReply {
+                request,
+                error: error.to_string(),
+                last: true,
+                ..wire::MetadataReply::default()
+            });
         }
     }
 }
@@ -78,14 +83,19 @@ impl Opened {
     fn open(log_dir: &LogDir, since: Option<End>) -> Result<Self, MetadataLogError> {
         for _ in 0..RESCANS {
             match Self::try_open(log_dir, since) {
-                Err(MetadataLogError::Io { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => sleep(REREAD_PAUSE),
+                Err(MetadataLogError::Io { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+                    sleep(REREAD_PAUSE);
+                }
                 other => return other,
             }
         }
         // Not there at all, or never for long enough.
         match log_dir.directory.subdirectory(DIRECTORY) {
             Ok(_) => Err(MetadataLogError::Restless),
-            Err(reason) => Err(MetadataLogError::Io { what: "the directory".to_owned(), reason }),
+            Err(reason) => Err(MetadataLogError::Io {
+                what: "the directory".to_owned(),
+                reason,
+            }),
         }
     }
 
@@ -100,7 +110,12 @@ impl Opened {
             && let Some((base, position)) = find(&directory, &listing, &since).map_err(io("a segment"))?
         {
             let segments = open_segments(&directory, listing.covering(base))?;
-            return Ok(Self { reset: None, segments, position, after: since.next });
+            return Ok(Self {
+                reset: None,
+                segments,
+                position,
+                after: since.next,
+            });
         }
         let checkpoint = newest_checkpoint(&directory).map_err(io("the directory"))?;
         let after = checkpoint.map_or(0, |checkpoint| checkpoint.end_offset.0);
@@ -109,22 +124,38 @@ impl Opened {
             None => None,
         };
         let segments = open_segments(&directory, listing.covering(after))?;
-        Ok(Self { reset: Some(checkpoint), segments, position: 0, after })
+        Ok(Self {
+            reset: Some(checkpoint),
+            segments,
+            position: 0,
+            after,
+        })
     }
 
     fn answer(self, request: u64, send: Sink<'_>) -> Result<(), MetadataLogError> {
-        let mut out = Pieces { request, reset: self.reset.is_some(), batches: Vec::new(), send };
+        let mut out = Pieces {
+            request,
+            reset: self.reset.is_some(),
+            batches: Vec::new(),
+            send,
+        };
         let mut log_end = self.after;
         if let Some(Some((id, file))) = &self.reset {
-            let name = wire::CheckpointName { end_offset: id.end_offset.0, epoch: id.epoch.0 };
-            out.checkpoint(name, file).map_err(|reason| reason.named(&id.file_name()))?;
+            let name = wire::CheckpointName {
+                end_offset: id.end_offset.0,
+                epoch: id.epoch.0,
+            };
+            out.checkpoint(name, file)
+                .map_err(|reason| reason.named(&id.file_name()))?;
         }
         let last = self.segments.len().saturating_sub(1);
         for (index, (base, file)) in self.segments.iter().enumerate() {
             let from = if index == 0 { self.position } else { 0 };
             log_end = log_end.max(*base);
             let name = maxbrod_kafka::SegmentFile::Log.name(maxbrod_kafka::Offset(*base));
-            let end = out.batches(file, from, self.after, index == last).map_err(|reason| reason.named(&name))?;
+            let end = out
+                .batches(file, from, self.after, index == last)
+                .map_err(|reason| reason.named(&name))?;
             log_end = log_end.max(end);
         }
         out.finish(log_end)
@@ -160,8 +191,16 @@ struct Pieces<'s> {
 impl Pieces<'_> {
     fn send(&mut self, reply: wire::MetadataReply) -> Result<(), PieceError> {
         let reset = std::mem::take(&mut self.reset);
-        let reply = wire::MetadataReply { request: self.request, reset, ..reply };
-        if (self.send)(reply) { Ok(()) } else { Err(PieceError::Over) }
+        let reply = wire::MetadataReply {
+            request: self.request,
+            reset,
+            ..reply
+        };
+        if (self.send)(reply) {
+            Ok(())
+        } else {
+            Err(PieceError::Over)
+        }
     }
 
     fn checkpoint(&mut self, name: wire::CheckpointName, file: &File) -> Result<(), PieceError> {
@@ -176,7 +215,11 @@ impl Pieces<'_> {
                 return Ok(());
             }
             let checkpoint = checkpoint.take();
-            self.send(wire::MetadataReply { checkpoint, checkpoint_bytes: bytes.into(), ..wire::MetadataReply::default() })?;
+            self.send(wire::MetadataReply {
+                checkpoint,
+                checkpoint_bytes: bytes.into(),
+                ..wire::MetadataReply::default()
+            })?;
             if read < PIECE {
                 return Ok(());
             }
@@ -220,8 +263,16 @@ impl Pieces<'_> {
                     if read == 0 {
                         // A closed segment ends with a whole batch; in an active one the last may be in the making.
                         let torn = !is_active && held > 0;
-                        let truncated = BatchError::Truncated { position, needed: more as u64, available: held as u64 };
-                        return if torn { Err(PieceError::Damaged(truncated)) } else { Ok(end) };
+                        let truncated = BatchError::Truncated {
+                            position,
+                            needed: more as u64,
+                            available: held as u64,
+                        };
+                        return if torn {
+                            Err(PieceError::Damaged(truncated))
+                        } else {
+                            Ok(end)
+                        };
                     }
                 }
                 Err(BatchError::Padding { .. }) if is_active => return Ok(end),
@@ -237,12 +288,20 @@ impl Pieces<'_> {
 
     fn flush(&mut self) -> Result<(), PieceError> {
         let batches = std::mem::take(&mut self.batches).into();
-        self.send(wire::MetadataReply { batches, ..wire::MetadataReply::default() })
+        self.send(wire::MetadataReply {
+            batches,
+            ..wire::MetadataReply::default()
+        })
     }
 
     fn finish(mut self, log_end: i64) -> Result<(), MetadataLogError> {
         let batches = std::mem::take(&mut self.batches).into();
-        let reply = wire::MetadataReply { batches, last: true, log_end, ..wire::MetadataReply::default() };
+        let reply = wire::MetadataReply {
+            batches,
+            last: true,
+            log_end,
+            ..wire::MetadataReply::default()
+        };
         self.send(reply).map_err(|reason| reason.named(DIRECTORY))
     }
 }
@@ -254,19 +313,26 @@ enum Found {
 }
 
 fn whole_batch(bytes: &[u8], position: u64) -> Result<Found, BatchError> {
-    let Some(frame) = Frame::parse(bytes, position)? else { return Ok(Found::Needs(STEP)) };
+    let Some(frame) = Frame::parse(bytes, position)? else {
+        return Ok(Found::Needs(STEP));
+    };
     let Some(batch) = bytes.get(..frame.length as usize) else {
         return Ok(Found::Needs((frame.length as usize).saturating_sub(bytes.len())));
     };
     if frame.header.is_some_and(|header| !check_crc(&header, batch)) {
-        return Err(BatchError::Corrupt { position, reason: "its CRC does not match".to_owned() });
+        return Err(BatchError::Corrupt {
+            position,
+            reason: "its CRC does not match".to_owned(),
+        });
     }
     Ok(Found::Batch(frame))
 }
 
 /// The segment and position after the batch that the coordinator knows, if it is still in the log.
 fn find(directory: &Directory, listing: &Listing, since: &End) -> io::Result<Option<(i64, u64)>> {
-    let Some(base) = listing.containing(since.next.saturating_sub(1)) else { return Ok(None) };
+    let Some(base) = listing.containing(since.next.saturating_sub(1)) else {
+        return Ok(None);
+    };
     let file = directory.file(&maxbrod_kafka::SegmentFile::Log.name(maxbrod_kafka::Offset(base)))?;
     let found = locate(&file, Some(directory), base, since.next.saturating_sub(1), None)?;
     let same = found.filter(|frame| (frame.next, frame.epoch, frame.crc) == (since.next, since.epoch, since.crc));
@@ -282,7 +348,9 @@ fn newest_checkpoint(directory: &Directory) -> io::Result<Option<CheckpointId>> 
 fn open_segments(directory: &Directory, bases: &[i64]) -> Result<Vec<(i64, File)>, MetadataLogError> {
     let open = |base: &i64| {
         let name = maxbrod_kafka::SegmentFile::Log.name(maxbrod_kafka::Offset(*base));
-        let file = directory.file(&name).map_err(|reason| MetadataLogError::Io { what: name, reason })?;
+        let file = directory
+            .file(&name)
+            .map_err(|reason| MetadataLogError::Io { what: name, reason })?;
         Ok((*base, file))
     };
     bases.iter().map(open).collect()

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use maxbrod_kafka::{ClusterId, DirectoryId, MetaProperties, NodeId, Properties, PropertiesError, Role, ServerProperties};
+use maxbrod_kafka::{
+    ClusterId, DirectoryId, MetaProperties, NodeId, Properties, PropertiesError, Role, ServerProperties,
+};
 
 use crate::config::{Config, ConfigError};
 use crate::log_dir::LogDir;
@@ -89,7 +91,10 @@ impl Node {
         };
         let is_broker = claim.roles.contains(&Role::Broker);
         // `claim.log_dirs` is never empty, so there is an identity.
-        let cluster_id = identities.first().map(|(_, meta)| meta.cluster_id.clone()).unwrap_or(ClusterId(String::new()));
+        let cluster_id = identities
+            .first()
+            .map(|(_, meta)| meta.cluster_id.clone())
+            .unwrap_or(ClusterId(String::new()));
         Ok(Self {
             cluster_id,
             node_id: claim.node_id,
@@ -131,7 +136,11 @@ impl Claim {
         }
         if let Some(log_dirs) = &kafka.log_dirs {
             // Unless metadata.log.dir is set, Kafka takes the first log dir.
-            if claim.log_dirs.first().is_none_or(|first| *first == claim.metadata_log_dir) {
+            if claim
+                .log_dirs
+                .first()
+                .is_none_or(|first| *first == claim.metadata_log_dir)
+            {
                 claim.metadata_log_dir = log_dirs.first().cloned().unwrap_or_default();
             }
             claim.log_dirs.clone_from(log_dirs);
@@ -153,7 +162,10 @@ impl Claim {
     }
 
     fn from_server_properties(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read { path: path.to_owned(), reason })?;
+        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read {
+            path: path.to_owned(),
+            reason,
+        })?;
         let server = ServerProperties::parse(&text).map_err(|error| {
             let setting = match &error {
                 PropertiesError::Missing(setting) => setting,
@@ -186,15 +198,26 @@ fn open_log_dir(
     claim: &Claim,
     identities: &mut Vec<(PathBuf, MetaProperties)>,
 ) -> Result<Arc<LogDir>, ConfigError> {
-    let unreadable = |reason| ConfigError::LogDir { path: path.to_owned(), reason };
+    let unreadable = |reason| ConfigError::LogDir {
+        path: path.to_owned(),
+        reason,
+    };
     // The listing proves the permission to list.
     std::fs::read_dir(path).map_err(unreadable)?;
     let meta_path = path.join("meta.properties");
     let text = match std::fs::read_to_string(&meta_path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ConfigError::NotFormatted { path: meta_path }),
-        other => other.map_err(|reason| ConfigError::Read { path: meta_path.clone(), reason })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(ConfigError::NotFormatted { path: meta_path });
+        }
+        other => other.map_err(|reason| ConfigError::Read {
+            path: meta_path.clone(),
+            reason,
+        })?,
     };
-    let malformed = |reason: String| ConfigError::MetaProperties { path: meta_path.clone(), reason };
+    let malformed = |reason: String| ConfigError::MetaProperties {
+        path: meta_path.clone(),
+        reason,
+    };
     let meta = MetaProperties::parse(&text).map_err(|error| malformed(error.to_string()))?;
     let foreign = |what, found: String, expected: String, expected_from: &Path| ConfigError::Foreign {
         path: meta_path.clone(),
@@ -204,18 +227,32 @@ fn open_log_dir(
         expected_from: expected_from.display().to_string(),
     };
     if meta.node_id != claim.node_id {
-        return Err(foreign("node.id", meta.node_id.to_string(), claim.node_id.to_string(), &claim.said_by));
+        return Err(foreign(
+            "node.id",
+            meta.node_id.to_string(),
+            claim.node_id.to_string(),
+            &claim.said_by,
+        ));
     }
     if let Some((first, other)) = identities.first()
         && meta.cluster_id != other.cluster_id
     {
-        return Err(foreign("cluster.id", meta.cluster_id.to_string(), other.cluster_id.to_string(), first));
+        return Err(foreign(
+            "cluster.id",
+            meta.cluster_id.to_string(),
+            other.cluster_id.to_string(),
+            first,
+        ));
     }
     let id: DirectoryId = meta
         .directory_id
         .ok_or_else(|| malformed("it has no directory.id; start the node once, Kafka then writes one".to_owned()))?;
     if let Some((first, _)) = identities.iter().find(|(_, other)| other.directory_id == Some(id)) {
-        return Err(ConfigError::DuplicateDirectory { first: first.clone(), second: meta_path, id: id.to_string() });
+        return Err(ConfigError::DuplicateDirectory {
+            first: first.clone(),
+            second: meta_path,
+            id: id.to_string(),
+        });
     }
     identities.push((meta_path, meta));
     LogDir::open(path, id).map_err(unreadable)

@@ -107,7 +107,10 @@ impl Packer {
         runtime: tokio::runtime::Handle,
     ) -> Result<(Self, mpsc::UnboundedReceiver<SealedPack>), PackError> {
         let spool = state_dir.join("spool");
-        let failed = |reason: io::Error| PackError::Spool { path: spool.clone(), reason: reason.to_string() };
+        let failed = |reason: io::Error| PackError::Spool {
+            path: spool.clone(),
+            reason: reason.to_string(),
+        };
         std::fs::create_dir_all(&spool).map_err(failed)?;
         let (sealed, receiver) = mpsc::unbounded_channel();
         let packer = Self {
@@ -123,13 +126,21 @@ impl Packer {
         let complete = packer.state.sealed_packs()?;
         for entry in std::fs::read_dir(&spool).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            let id = path.file_name().and_then(|name| name.to_str()).and_then(PackId::from_file_name);
+            let id = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(PackId::from_file_name);
             if !id.is_some_and(|id| complete.iter().any(|pack| pack.id == id)) {
                 std::fs::remove_file(&path).map_err(failed)?;
             }
         }
         for pack in complete {
-            tracing::info!(pack = pack.id.0, run = pack.run, length = pack.length, "resuming the upload of a pack");
+            tracing::info!(
+                pack = pack.id.0,
+                run = pack.run,
+                length = pack.length,
+                "resuming the upload of a pack"
+            );
             packer.submit(pack);
         }
         Ok((packer, receiver))
@@ -157,8 +168,14 @@ impl Packer {
         sealed: &[u8],
         chunk: &mut ChunkRow,
     ) -> Result<(), PackError> {
-        let Label { run, class, partition, kind } = *label;
-        let fits = |pack: &OpenPack| pack.run == run && pack.key == data_key && pack.writer.has_room(sealed.len() as u64);
+        let Label {
+            run,
+            class,
+            partition,
+            kind,
+        } = *label;
+        let fits =
+            |pack: &OpenPack| pack.run == run && pack.key == data_key && pack.writer.has_room(sealed.len() as u64);
         let mut open = self.open();
         while open.get(&class).is_some_and(|pack| !fits(pack)) {
             let full = open.remove(&class);
@@ -172,7 +189,12 @@ impl Packer {
             Entry::Vacant(entry) => entry.insert(self.begin(run, data_key)?),
         };
         let entry = pack.writer.append(chunk.id, data_key, sealed)?;
-        chunk.place = Place::Pack { pack: pack.id, position: entry.position, length: entry.length, key: data_key };
+        chunk.place = Place::Pack {
+            pack: pack.id,
+            position: entry.position,
+            length: entry.length,
+            key: data_key,
+        };
         self.state.add_chunk(run, &partition, kind, chunk)?;
         Ok(())
     }
@@ -180,9 +202,17 @@ impl Packer {
     fn begin(&self, run: u64, key: Option<KeyId>) -> Result<OpenPack, PackError> {
         let id = self.state.begin_pack(run, key)?;
         let path = self.path(id);
-        let file = File::create_new(&path).map_err(|reason| PackError::Spool { path, reason: reason.to_string() })?;
+        let file = File::create_new(&path).map_err(|reason| PackError::Spool {
+            path,
+            reason: reason.to_string(),
+        })?;
         self.fates().insert(id, watch::Sender::new(Fate::Pending));
-        Ok(OpenPack { id, run, key, writer: PackWriter::new(BufWriter::with_capacity(BUFFER, file)) })
+        Ok(OpenPack {
+            id,
+            run,
+            key,
+            writer: PackWriter::new(BufWriter::with_capacity(BUFFER, file)),
+        })
     }
 
     fn seal(&self, pack: OpenPack) -> Result<(), PackError> {
@@ -192,14 +222,22 @@ impl Packer {
             Err(_) => return Err(PackError::Stopping),
         }
         let (finished, _) = writer.finish()?;
-        let pack = SealedPack { id, run, length: finished.length, sha256: finished.sha256, key };
+        let pack = SealedPack {
+            id,
+            run,
+            length: finished.length,
+            sha256: finished.sha256,
+            key,
+        };
         self.state.seal_pack(&pack)?;
         self.submit(pack);
         Ok(())
     }
 
     fn submit(&self, pack: SealedPack) {
-        self.fates().entry(pack.id).or_insert_with(|| watch::Sender::new(Fate::Pending));
+        self.fates()
+            .entry(pack.id)
+            .or_insert_with(|| watch::Sender::new(Fate::Pending));
         // Without a receiver the agent is stopping; the next start finds the pack in the spool.
         let _ = self.sealed.send(pack);
     }
@@ -212,12 +250,18 @@ impl Packer {
 
     /// Waits until a pack is in the repository.
     pub(crate) async fn stored(&self, id: PackId) -> Result<PackName, PackError> {
-        let lost = |reason: &str| PackError::Lost { id, reason: reason.to_owned() };
+        let lost = |reason: &str| PackError::Lost {
+            id,
+            reason: reason.to_owned(),
+        };
         let fate = self.fates().get(&id).map(watch::Sender::subscribe);
         let Some(mut fate) = fate else {
             return self.state.pack_name(id)?.ok_or_else(|| lost("it is forgotten"));
         };
-        let decided = fate.wait_for(|fate| !matches!(fate, Fate::Pending)).await.map(|fate| fate.clone());
+        let decided = fate
+            .wait_for(|fate| !matches!(fate, Fate::Pending))
+            .await
+            .map(|fate| fate.clone());
         match decided {
             Ok(Fate::Stored(name)) => Ok(name),
             Ok(Fate::Lost(reason)) => Err(lost(&reason)),
@@ -230,7 +274,11 @@ impl Packer {
     pub(crate) fn keep_only_run(&self, run: u64) -> Result<(), PackError> {
         let gone: Vec<OpenPack> = {
             let mut open = self.open();
-            let classes: Vec<RetentionClass> = open.iter().filter(|(_, pack)| pack.run != run).map(|(class, _)| *class).collect();
+            let classes: Vec<RetentionClass> = open
+                .iter()
+                .filter(|(_, pack)| pack.run != run)
+                .map(|(class, _)| *class)
+                .collect();
             classes.iter().filter_map(|class| open.remove(class)).collect()
         };
         drop(gone);

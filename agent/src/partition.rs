@@ -14,7 +14,10 @@ pub(crate) struct PartitionKey {
 impl PartitionKey {
     /// As messages name it; `None` unless the topic id has 16 bytes.
     pub(crate) fn from_wire(topic_id: &[u8], partition: i32) -> Option<Self> {
-        Some(Self { topic_id: TopicId(Uuid(topic_id.try_into().ok()?)), partition: PartitionId(partition) })
+        Some(Self {
+            topic_id: TopicId(Uuid(topic_id.try_into().ok()?)),
+            partition: PartitionId(partition),
+        })
     }
 
     /// The topic id's bytes.

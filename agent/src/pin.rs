@@ -54,8 +54,14 @@ impl Pins {
                 tracing::warn!(log_dir = %directory.log_dir().display(), removed, "dropped the pins that an earlier agent left");
             }
         }
-        let directories = directories.into_iter().map(|directory| (directory.id(), directory)).collect();
-        Ok(Self { directories, held: Mutex::default() })
+        let directories = directories
+            .into_iter()
+            .map(|directory| (directory.id(), directory))
+            .collect();
+        Ok(Self {
+            directories,
+            held: Mutex::default(),
+        })
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -84,7 +90,11 @@ impl Pins {
 
     /// A partition's pins of an attempt.
     pub(crate) fn get(&self, key: &PartitionKey, run: u64, attempt: u32) -> Option<PinnedPartition> {
-        self.held().partitions.get(key).filter(|pinned| (pinned.run, pinned.attempt) == (run, attempt)).cloned()
+        self.held()
+            .partitions
+            .get(key)
+            .filter(|pinned| (pinned.run, pinned.attempt) == (run, attempt))
+            .cloned()
     }
 
     /// Whether the partition's pins of that attempt were dropped for want of space.
@@ -96,7 +106,9 @@ impl Pins {
     pub(crate) fn release_below(&self, key: &PartitionKey, offset: i64) {
         let gone = {
             let mut held = self.held();
-            let Some(pinned) = held.partitions.get_mut(key) else { return };
+            let Some(pinned) = held.partitions.get_mut(key) else {
+                return;
+            };
             pinned.split_below(offset)
         };
         self.unlink(key, &gone);
@@ -112,7 +124,15 @@ impl Pins {
 
     /// Lets go of everything that an attempt pinned; `None`: all attempts of the run.
     pub(crate) fn release_attempt(&self, run: u64, attempt: Option<u32>) {
-        self.release_where(|_, pinned| pinned.run == run && attempt.is_none_or(|attempt| pinned.attempt == attempt), false);
+        self.release_where(
+            |_, pinned| pinned.run == run && attempt.is_none_or(|attempt| pinned.attempt == attempt),
+            false,
+        );
+    }
+
+    /// Lets go of what other attempts pinned: a new one has begun.
+    pub(crate) fn keep_only_attempt(&self, run: u64, attempt: u32) {
+        self.release_where(|_, pinned| (pinned.run, pinned.attempt) != (run, attempt), false);
     }
 
     /// Lets go of everything, the links of earlier processes included.
@@ -133,9 +153,15 @@ impl Pins {
     fn release_where(&self, goes: impl Fn(&PartitionKey, &PinnedPartition) -> bool, given_up: bool) -> usize {
         let gone: Vec<(PartitionKey, PinnedPartition)> = {
             let mut held = self.held();
-            let keys: Vec<PartitionKey> =
-                held.partitions.iter().filter(|(key, pinned)| goes(key, pinned)).map(|(key, _)| *key).collect();
-            keys.into_iter().filter_map(|key| held.partitions.remove(&key).map(|pinned| (key, pinned))).collect()
+            let keys: Vec<PartitionKey> = held
+                .partitions
+                .iter()
+                .filter(|(key, pinned)| goes(key, pinned))
+                .map(|(key, _)| *key)
+                .collect();
+            keys.into_iter()
+                .filter_map(|key| held.partitions.remove(&key).map(|pinned| (key, pinned)))
+                .collect()
         };
         for (key, pinned) in &gone {
             self.unlink(key, pinned);
@@ -147,7 +173,9 @@ impl Pins {
     }
 
     fn unlink(&self, key: &PartitionKey, pinned: &PinnedPartition) {
-        let Some(directory) = self.directories.get(&pinned.log_dir) else { return };
+        let Some(directory) = self.directories.get(&pinned.log_dir) else {
+            return;
+        };
         for file in &pinned.files {
             if let Err(error) = directory.drop_pin(&pinned.name_of(key, file), file) {
                 tracing::warn!(partition = %key, %error, "a pin cannot be dropped");
@@ -157,15 +185,27 @@ impl Pins {
 
     /// How much is pinned.
     pub(crate) fn total(&self) -> PinnedTotal {
-        self.held().partitions.values().flat_map(|pinned| &pinned.files).fold(PinnedTotal::default(), |total, file| {
-            PinnedTotal { files: total.files + 1, bytes: total.bytes + file.facts.size }
-        })
+        self.held()
+            .partitions
+            .values()
+            .flat_map(|pinned| &pinned.files)
+            .fold(PinnedTotal::default(), |total, file| PinnedTotal {
+                files: total.files + 1,
+                bytes: total.bytes + file.facts.size,
+            })
     }
 
     /// Whether one of the partition's files has no name left but its pin's: only the agent keeps its blocks.
     pub(crate) fn is_only_holder(&self, key: &PartitionKey) -> bool {
-        let Some(pinned) = self.held().partitions.get(key).cloned() else { return false };
-        let Some(directory) = self.directories.get(&pinned.log_dir) else { return false };
-        pinned.files.iter().any(|file| directory.is_only_holder(&pinned.name_of(key, file), file))
+        let Some(pinned) = self.held().partitions.get(key).cloned() else {
+            return false;
+        };
+        let Some(directory) = self.directories.get(&pinned.log_dir) else {
+            return false;
+        };
+        pinned
+            .files
+            .iter()
+            .any(|file| directory.is_only_holder(&pinned.name_of(key, file), file))
     }
 }

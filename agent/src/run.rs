@@ -32,10 +32,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         let (config, links, stop) = starting;
         start(config, links, stop, runtime)
     });
-    let prepare = |what| move |error: &dyn std::fmt::Display| AgentError::Prepare { what, reason: error.to_string() };
+    let prepare = |what| {
+        move |error: &dyn std::fmt::Display| AgentError::Prepare {
+            what,
+            reason: error.to_string(),
+        }
+    };
     let (context, sealed) = started.await.map_err(|error| prepare("the agent")(&error))??;
     let uploader = Uploader::new().map_err(|error| prepare("uploads")(&error))?;
-    let uploads = tokio::spawn(upload_packs(Arc::clone(&context.packer), sealed, uploader, links.clone()));
+    let uploads = tokio::spawn(upload_packs(
+        Arc::clone(&context.packer),
+        sealed,
+        uploader,
+        links.clone(),
+    ));
     let upkeep = tokio::spawn(upkeep::tend(Arc::clone(&context), links, stop.clone()));
 
     let session = session::keep(Arc::clone(&context), links_sender, stop);
@@ -57,7 +67,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     result
 }
 
-type Started = (Arc<Context>, tokio::sync::mpsc::UnboundedReceiver<crate::state::SealedPack>);
+type Started = (
+    Arc<Context>,
+    tokio::sync::mpsc::UnboundedReceiver<crate::state::SealedPack>,
+);
 
 fn start(config: Config, links: crate::link::Links, stop: Stop, runtime: Handle) -> Result<Started, AgentError> {
     let node = Arc::new(Node::read(&config)?);
@@ -67,12 +80,21 @@ fn start(config: Config, links: crate::link::Links, stop: Stop, runtime: Handle)
     );
     let state = Arc::new(State::open(&config.state_dir)?);
     let pins = node.log_dirs.iter().map(PinDirectory::prepare).collect();
-    let pins = Pins::new(pins).map_err(|error| AgentError::Prepare { what: "pins", reason: error.to_string() })?;
+    let pins = Pins::new(pins).map_err(|error| AgentError::Prepare {
+        what: "pins",
+        reason: error.to_string(),
+    })?;
     let pins = Arc::new(pins);
-    let (packer, sealed) = Packer::new(&config.state_dir, Arc::clone(&state), runtime.clone())
-        .map_err(|error| AgentError::Prepare { what: "the spool", reason: error.to_string() })?;
+    let (packer, sealed) =
+        Packer::new(&config.state_dir, Arc::clone(&state), runtime.clone()).map_err(|error| AgentError::Prepare {
+            what: "the spool",
+            reason: error.to_string(),
+        })?;
     let packer = Arc::new(packer);
-    let watch = Watch::new().map_err(|error| AgentError::Prepare { what: "the watch of the log dirs", reason: error.to_string() })?;
+    let watch = Watch::new().map_err(|error| AgentError::Prepare {
+        what: "the watch of the log dirs",
+        reason: error.to_string(),
+    })?;
     let catalog = Arc::new(Catalog::new(node.log_dirs.clone()));
     for (log_dir, error) in catalog.walk() {
         tracing::warn!(log_dir = %log_dir.path.display(), %error, "a log dir cannot be listed");
@@ -90,11 +112,25 @@ fn start(config: Config, links: crate::link::Links, stop: Stop, runtime: Handle)
         stop,
     };
     let threads = Shipper::start(parts, config.limits.ship_threads);
-    let shipper = threads.map_err(|error| AgentError::Prepare { what: "the shipping threads", reason: error.to_string() })?;
+    let shipper = threads.map_err(|error| AgentError::Prepare {
+        what: "the shipping threads",
+        reason: error.to_string(),
+    })?;
     let mut incarnation = [0; 16];
     random.fill(&mut incarnation);
     let watch = Arc::new(watch);
-    let context = Context { config, node, catalog, pins, packer, state, shipper, watch, random, incarnation };
+    let context = Context {
+        config,
+        node,
+        catalog,
+        pins,
+        packer,
+        state,
+        shipper,
+        watch,
+        random,
+        incarnation,
+    };
     Ok((Arc::new(context), sealed))
 }
 
@@ -113,9 +149,16 @@ pub struct Pin {
 pub fn list_pins(config: &Config) -> Result<Vec<Pin>, AgentError> {
     let mut pins = Vec::new();
     for (log_dir, directory) in pin_directories(config)? {
-        let failed = |reason| AgentError::Pins { log_dir: log_dir.path.display().to_string(), reason };
+        let failed = |reason| AgentError::Pins {
+            log_dir: log_dir.path.display().to_string(),
+            reason,
+        };
         for (name, bytes) in directory.list().map_err(failed)? {
-            pins.push(Pin { log_dir: log_dir.path.clone(), name, bytes });
+            pins.push(Pin {
+                log_dir: log_dir.path.clone(),
+                name,
+                bytes,
+            });
         }
     }
     Ok(pins)
@@ -125,7 +168,10 @@ pub fn list_pins(config: &Config) -> Result<Vec<Pin>, AgentError> {
 pub fn drop_pins(config: &Config) -> Result<usize, AgentError> {
     let mut dropped = 0;
     for (log_dir, directory) in pin_directories(config)? {
-        let failed = |reason| AgentError::Pins { log_dir: log_dir.path.display().to_string(), reason };
+        let failed = |reason| AgentError::Pins {
+            log_dir: log_dir.path.display().to_string(),
+            reason,
+        };
         dropped += directory.clear().map_err(failed)?;
     }
     Ok(dropped)
@@ -135,7 +181,10 @@ fn pin_directories(config: &Config) -> Result<Vec<(Arc<LogDir>, PinDirectory)>, 
     let node = Node::read(config)?;
     let mut directories = Vec::new();
     for log_dir in &node.log_dirs {
-        let failed = |reason| AgentError::Pins { log_dir: log_dir.path.display().to_string(), reason };
+        let failed = |reason| AgentError::Pins {
+            log_dir: log_dir.path.display().to_string(),
+            reason,
+        };
         if let Some(directory) = PinDirectory::existing(log_dir).map_err(failed)? {
             directories.push((Arc::clone(log_dir), directory));
         }

@@ -58,7 +58,11 @@ enum End {
 }
 
 /// Keeps a session until the agent stops, or the coordinator will never have it.
-pub(crate) async fn keep(context: Arc<Context>, links: watch::Sender<Option<Arc<Link>>>, stop: Stop) -> Result<(), AgentError> {
+pub(crate) async fn keep(
+    context: Arc<Context>,
+    links: watch::Sender<Option<Arc<Link>>>,
+    stop: Stop,
+) -> Result<(), AgentError> {
     let mut pause = FIRST_PAUSE;
     let mut had_session = false;
     let mut keys = SealingKeys::default();
@@ -77,7 +81,9 @@ pub(crate) async fn keep(context: Arc<Context>, links: watch::Sender<Option<Arc<
         links.send_replace(None);
         match result {
             Ok(End::Stopped) => return Ok(()),
-            Ok(End::Broken(reason)) => tracing::warn!(coordinator = context.config.coordinator, reason, "the session is over"),
+            Ok(End::Broken(reason)) => {
+                tracing::warn!(coordinator = context.config.coordinator, reason, "the session is over");
+            }
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::Refused(status)) => {
                 if let Some(error) = refusal(&context.config.coordinator, &status, had_session, started.elapsed()) {
@@ -127,15 +133,24 @@ async fn open(context: &Context) -> Result<Opened, Trouble> {
     let mut connected = connect::connect(&context.config).await?;
     let (up, receiver) = mpsc::channel(UP);
     let hello = hello::hello(context);
-    let hello = wire::FromAgent { message: Some(wire::from_agent::Message::Hello(hello)) };
+    let hello = wire::FromAgent {
+        message: Some(wire::from_agent::Message::Hello(hello)),
+    };
     // The receiver is in this scope: this cannot fail.
     let _ = up.send(hello).await;
     let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
     let mut down = connected.client.session(stream).await?.into_inner();
     let first = down.message().await?;
     match first.and_then(|message| message.message) {
-        Some(wire::to_agent::Message::Welcome(welcome)) => Ok(Opened { link: connected, welcome, down, up }),
-        _ => Err(Trouble::Refused(Status::unavailable("the session ended before the welcome"))),
+        Some(wire::to_agent::Message::Welcome(welcome)) => Ok(Opened {
+            link: connected,
+            welcome,
+            down,
+            up,
+        }),
+        _ => Err(Trouble::Refused(Status::unavailable(
+            "the session ended before the welcome",
+        ))),
     }
 }
 
@@ -146,11 +161,24 @@ async fn converse(
     keys: &mut SealingKeys,
     stop: &Stop,
 ) -> Result<End, Trouble> {
-    let Opened { link: connected, welcome, mut down, up } = opened;
-    let contract = |reason: String| AgentError::Contract { coordinator: context.config.coordinator.clone(), reason };
-    let owner = format!("{} {} {}", welcome.repository_id, context.node.cluster_id, context.node.node_id);
+    let Opened {
+        link: connected,
+        welcome,
+        mut down,
+        up,
+    } = opened;
+    let contract = |reason: String| AgentError::Contract {
+        coordinator: context.config.coordinator.clone(),
+        reason,
+    };
+    let owner = format!(
+        "{} {} {}",
+        welcome.repository_id, context.node.cluster_id, context.node.node_id
+    );
     context.state.belong_to(&owner).map_err(AgentError::from)?;
-    let sealing = keys.sealing(&welcome, &context.state, context.random.as_ref()).map_err(contract)?;
+    let sealing = keys
+        .sealing(&welcome, &context.state, context.random.as_ref())
+        .map_err(contract)?;
     let link = Arc::new(Link {
         client: connected.client,
         session: welcome.session,
@@ -159,7 +187,10 @@ async fn converse(
         up,
     });
     tracing::info!(
-        coordinator = context.config.coordinator, session = welcome.session, run = welcome.open_run, epoch = welcome.epoch,
+        coordinator = context.config.coordinator,
+        session = welcome.session,
+        run = welcome.open_run,
+        epoch = welcome.epoch,
         "the session is open"
     );
     inbox::enter_run(context, welcome.open_run).await;
@@ -188,10 +219,16 @@ async fn converse(
 fn refusal(coordinator: &str, status: &Status, had_session: bool, since: Duration) -> Option<AgentError> {
     let remedy = match status.code() {
         Code::FailedPrecondition | Code::InvalidArgument if !had_session => "",
-        Code::AlreadyExists if !had_session && since > OTHER_AGENT_PATIENCE => "; stop the other agent, or correct this one's node id",
+        Code::AlreadyExists if !had_session && since > OTHER_AGENT_PATIENCE => {
+            "; stop the other agent, or correct this one's node id"
+        }
         _ => return None,
     };
-    Some(AgentError::Refused { coordinator: coordinator.to_owned(), reason: status.message().to_owned(), remedy })
+    Some(AgentError::Refused {
+        coordinator: coordinator.to_owned(),
+        reason: status.message().to_owned(),
+        remedy,
+    })
 }
 
 /// Between half and one and a half times the pause: agents that lost one coordinator don't all come back at once.

@@ -26,7 +26,9 @@ pub(crate) enum Pressure {
 /// Judges a file system.
 pub(crate) fn pressure(space: Space, min_free: MinFree) -> Pressure {
     let soft = match min_free {
-        MinFree::Percent(percent) => (u128::from(space.total) * u128::from(percent) / 100).min(u128::from(ENOUGH)) as u64,
+        MinFree::Percent(percent) => {
+            (u128::from(space.total) * u128::from(percent) / 100).min(u128::from(ENOUGH)) as u64
+        }
         MinFree::Bytes(size) => size.0,
     };
     if space.free < soft / 2 {

@@ -70,16 +70,23 @@ impl State {
     /// Forgets everything unless it is of this repository, cluster and node.
     pub(crate) fn belong_to(&self, owner: &str) -> Result<(), StateError> {
         let connection = self.lock();
-        let known: Option<String> =
-            connection.query_row("SELECT value FROM facts WHERE name = 'owner'", [], |row| row.get(0)).optional()?;
+        let known: Option<String> = connection
+            .query_row("SELECT value FROM facts WHERE name = 'owner'", [], |row| row.get(0))
+            .optional()?;
         if known.as_deref() == Some(owner) {
             return Ok(());
         }
         if known.is_some() {
-            tracing::warn!(owner, "the agent's state is of another repository or node; it starts afresh");
+            tracing::warn!(
+                owner,
+                "the agent's state is of another repository or node; it starts afresh"
+            );
         }
         connection.execute_batch("DELETE FROM chunks; DELETE FROM packs; DELETE FROM segments; DELETE FROM keys;")?;
-        connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('owner', ?1)", [owner])?;
+        connection.execute(
+            "INSERT OR REPLACE INTO facts (name, value) VALUES ('owner', ?1)",
+            [owner],
+        )?;
         Ok(())
     }
 
@@ -107,12 +114,16 @@ impl State {
     /// The wrapped copy of a key that is not known to be in the repository.
     pub(crate) fn unstored_key(&self, id: &[u8; 16]) -> Result<Option<Vec<u8>>, StateError> {
         let sql = "SELECT wrapped FROM keys WHERE id = ?1 AND stored = 0";
-        Ok(self.lock().query_row(sql, [id.as_slice()], |row| row.get(0)).optional()?)
+        Ok(self
+            .lock()
+            .query_row(sql, [id.as_slice()], |row| row.get(0))
+            .optional()?)
     }
 
     /// The key is in the repository.
     pub(crate) fn key_stored(&self, id: &[u8; 16]) -> Result<(), StateError> {
-        self.lock().execute("UPDATE keys SET stored = 1 WHERE id = ?1", [id.as_slice()])?;
+        self.lock()
+            .execute("UPDATE keys SET stored = 1 WHERE id = ?1", [id.as_slice()])?;
         Ok(())
     }
 }

@@ -29,7 +29,11 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: u64, now: Instant) -> Self {
-        Self { rate: rate as f64, tokens: rate as f64 * BURST, at: now }
+        Self {
+            rate: rate as f64,
+            tokens: rate as f64 * BURST,
+            at: now,
+        }
     }
 
     /// Takes tokens; returns how long to wait before going on.
@@ -37,7 +41,11 @@ impl Bucket {
         let refill = now.saturating_duration_since(self.at).as_secs_f64() * self.rate;
         self.tokens = (self.tokens + refill).min(self.rate * BURST) - bytes as f64;
         self.at = now;
-        if self.tokens >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.tokens / self.rate) }
+        if self.tokens >= 0.0 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs_f64(-self.tokens / self.rate)
+        }
     }
 }
 
@@ -50,7 +58,9 @@ pub(crate) struct Throttle {
 impl Throttle {
     /// With a rate in bytes per second, or without.
     pub(crate) fn new(rate: Option<u64>) -> Self {
-        Self { bucket: rate.map(|rate| Mutex::new(Bucket::new(rate, Instant::now()))) }
+        Self {
+            bucket: rate.map(|rate| Mutex::new(Bucket::new(rate, Instant::now()))),
+        }
     }
 
     /// Prepares a file for bulk reading: no readahead beyond what is asked for. Readahead would bring in pages that then
@@ -98,7 +108,10 @@ impl Throttle {
             forget(file, position, read as u64);
         }
         if let Some(bucket) = &self.bucket {
-            let wait = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(read as u64, Instant::now());
+            let wait = bucket
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(read as u64, Instant::now());
             if !wait.is_zero() {
                 sleep(wait);
             }

@@ -21,8 +21,11 @@ const EXPIRY: Duration = Duration::from_secs(600);
 
 /// Does it until the agent stops.
 pub(crate) async fn tend(context: Arc<Context>, links: Links, stop: Stop) {
-    let (mut looks, mut walks, mut space) =
-        (tokio::time::interval(LOOK), tokio::time::interval(WALK), tokio::time::interval(SPACE));
+    let (mut looks, mut walks, mut space) = (
+        tokio::time::interval(LOOK),
+        tokio::time::interval(WALK),
+        tokio::time::interval(SPACE),
+    );
     let mut actives: HashMap<PartitionKey, i64> = HashMap::new();
     let mut connected_at = Instant::now();
     loop {
@@ -53,7 +56,11 @@ fn look(context: &Context) {
             for change in changes {
                 match change {
                     Change::NewSegment(key) => context.shipper.look_at(key),
-                    Change::Anything => context.shipper.assigned().iter().for_each(|partition| context.shipper.look_at(partition.key)),
+                    Change::Anything => context
+                        .shipper
+                        .assigned()
+                        .iter()
+                        .for_each(|partition| context.shipper.look_at(partition.key)),
                 }
             }
         }
@@ -69,11 +76,17 @@ fn walk(context: &Context, known: HashMap<PartitionKey, i64>) -> HashMap<Partiti
     tracing::debug!(replicas = context.catalog.len(), "walked the log dirs");
     let mut actives = HashMap::new();
     for partition in context.shipper.assigned() {
-        let Ok(replica) = context.catalog.open(partition.key, Some(&partition.topic)) else { continue };
+        let Ok(replica) = context.catalog.open(partition.key, Some(&partition.topic)) else {
+            continue;
+        };
         if !context.watch.has(&partition.key) {
             let _ = context.watch.add(&replica);
         }
-        let active = context.catalog.listing(&replica).ok().and_then(|listing| listing.active());
+        let active = context
+            .catalog
+            .listing(&replica)
+            .ok()
+            .and_then(|listing| listing.active());
         let Some(active) = active else { continue };
         if known.get(&partition.key) != Some(&active) {
             context.shipper.look_at(partition.key);

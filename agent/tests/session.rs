@@ -1,6 +1,13 @@
 //! The agent as a whole, against a coordinator that does what the test says, with a real repository in a folder.
 
-#![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 // Cargo knows the dependencies of the whole package only.
 #![allow(unused_crate_dependencies)]
 
@@ -10,6 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use maxbrod_agent::Config;
 use maxbrod_proto::agent as wire;
 use maxbrod_proto::agent::to_agent::Message as Down;
 use support::agent::{Agent, configure};
@@ -28,8 +36,18 @@ impl House {
         let disk = Disk::new(&["d1", "d2"]);
         let coordinator = Coordinator::start(encrypted).await;
         let config = disk.path("agent.toml");
-        configure(&config, &disk.path("server.properties"), &disk.path("state"), &coordinator.url, "");
-        Self { disk, coordinator, config }
+        configure(
+            &config,
+            &disk.path("server.properties"),
+            &disk.path("state"),
+            &coordinator.url,
+            "",
+        );
+        Self {
+            disk,
+            coordinator,
+            config,
+        }
     }
 
     async fn agent(&self) -> Agent {
@@ -40,9 +58,15 @@ impl House {
 
     fn pins(&self) -> Vec<String> {
         let mut pins = Vec::new();
-        let Ok(directories) = fs::read_dir(self.disk.path(".maxbrod-pins")) else { return pins };
+        let Ok(directories) = fs::read_dir(self.disk.path(".maxbrod-pins")) else {
+            return pins;
+        };
         for directory in directories {
-            pins.extend(fs::read_dir(directory.unwrap().path()).unwrap().map(|pin| pin.unwrap().file_name().into_string().unwrap()));
+            pins.extend(
+                fs::read_dir(directory.unwrap().path())
+                    .unwrap()
+                    .map(|pin| pin.unwrap().file_name().into_string().unwrap()),
+            );
         }
         pins
     }
@@ -78,10 +102,16 @@ async fn a_partition_comes_out_of_the_repository_as_it_was_on_disk() {
         assert_eq!(snapshot.shipped.log_start, 0);
         assert_eq!(snapshot.shipped.inherited_to, 0);
         assert!(snapshot.shipped.partition_metadata.contains("topic_id: "));
-        assert_eq!(snapshot.shipped.producer_snapshot.as_ref().unwrap().base_offset, log.active());
+        assert_eq!(
+            snapshot.shipped.producer_snapshot.as_ref().unwrap().base_offset,
+            log.active()
+        );
         let held = Held::new(&snapshot, None);
         assert_eq!(held.chunks.iter().any(|chunk| chunk.key.is_some()), encrypted);
-        assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+        assert!(
+            house.coordinator.read(&held.chunks).await == log.content(),
+            "the bytes differ"
+        );
         house.until("no pin is left", || house.pins().is_empty()).await;
         assert!(agent.stop());
     }
@@ -114,9 +144,16 @@ async fn a_second_snapshot_reads_and_stores_only_what_is_new() {
     let partition = held.continued(&partition);
     house.coordinator.assign(3, vec![partition.clone()]).await;
     let third = house.coordinator.snapshot(1, &partition).await;
-    assert!(third.shipped.read_bytes < 2 << 20, "{} bytes were read", third.shipped.read_bytes);
+    assert!(
+        third.shipped.read_bytes < 2 << 20,
+        "{} bytes were read",
+        third.shipped.read_bytes
+    );
     let held = Held::new(&third, Some(&held));
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +173,10 @@ async fn many_small_snapshots_leave_few_chunks() {
     }
     let held = held.unwrap();
     assert!(held.chunks.len() <= 8, "{} chunks", held.chunks.len());
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,12 +193,22 @@ async fn what_retention_deletes_after_the_phase_is_still_shipped() {
     for base in [0, 48, 96] {
         log.delete_segment(base);
     }
-    let cut = wire::PartitionCut { source: Some(partition), ..cut_at_end(&reports[0]) };
+    let cut = wire::PartitionCut {
+        source: Some(partition),
+        ..cut_at_end(&reports[0])
+    };
     house.coordinator.ship(1, vec![cut.clone()]).await;
     let shipped = house.coordinator.shipped().await.unwrap();
-    let snapshot = support::coordinator::Snapshot { report: reports[0].clone(), cut, shipped };
+    let snapshot = support::coordinator::Snapshot {
+        report: reports[0].clone(),
+        cut,
+        shipped,
+    };
     let held = Held::new(&snapshot, None);
-    assert!(house.coordinator.read(&held.chunks).await == content, "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == content,
+        "the bytes differ"
+    );
     house.until("no pin is left", || house.pins().is_empty()).await;
 }
 
@@ -172,7 +222,10 @@ async fn a_log_that_was_rewritten_under_its_pin_is_not_shipped() {
     let reports = house.coordinator.phase(1, vec![query(&partition)]).await;
     // An election: the tail is cut through the pin's link and written anew, to the same offset and size.
     log.truncate(40).append(10, 20_000, 2);
-    let cut = wire::PartitionCut { source: Some(partition.clone()), ..cut_at_end(&reports[0]) };
+    let cut = wire::PartitionCut {
+        source: Some(partition.clone()),
+        ..cut_at_end(&reports[0])
+    };
     house.coordinator.ship(1, vec![cut]).await;
     let failed = house.coordinator.shipped().await.unwrap_err();
     assert_eq!((failed.code.as_str(), failed.try_elsewhere), ("log-differs", true));
@@ -184,7 +237,10 @@ async fn a_log_that_was_rewritten_under_its_pin_is_not_shipped() {
         house.coordinator.snapshot(2, &partition).await
     };
     let held = Held::new(&snapshot, None);
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +257,11 @@ async fn a_flipped_bit_is_never_shipped() {
     house.coordinator.ship(1, vec![cut_at_end(&reports[0])]).await;
     let failed = house.coordinator.shipped().await.unwrap_err();
     assert_eq!((failed.code.as_str(), failed.try_elsewhere), ("log-damaged", true));
-    assert!(failed.message.contains("00000000000000000000.log") && failed.message.contains("CRC"), "{}", failed.message);
+    assert!(
+        failed.message.contains("00000000000000000000.log") && failed.message.contains("CRC"),
+        "{}",
+        failed.message
+    );
     assert_eq!(house.coordinator.grants(), 0);
     house.until("no pin is left", || house.pins().is_empty()).await;
 }
@@ -223,10 +283,22 @@ async fn a_base_that_does_not_fit_is_read_again_and_matched_by_id() {
     house.coordinator.assign(2, vec![partition.clone()]).await;
     let second = house.coordinator.snapshot(1, &partition).await;
     assert_eq!(second.shipped.inherited_to, 0);
-    let placed = second.shipped.chunks.iter().filter(|chunk| chunk.place.is_some()).count();
-    assert!(placed <= 2, "{placed} of {} chunks were stored again", second.shipped.chunks.len());
+    let placed = second
+        .shipped
+        .chunks
+        .iter()
+        .filter(|chunk| chunk.place.is_some())
+        .count();
+    assert!(
+        placed <= 2,
+        "{placed} of {} chunks were stored again",
+        second.shipped.chunks.len()
+    );
     let held = Held::new(&second, Some(&held));
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,19 +325,34 @@ async fn a_compacted_log_is_stored_again_only_where_its_files_changed() {
     house.coordinator.caught_up(1).await;
     let first = house.coordinator.snapshot(1, &partition).await;
     let held = house.coordinator.commit(&first, None).await;
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 
     // The cleaner removes batches from one segment: another file of that name.
     let old = fs::read(log.log_file(48)).unwrap();
-    let batches: Vec<_> = maxbrod_kafka::Batches::new(&old, 0).map(|batch| batch.unwrap().bytes.to_vec()).collect();
-    log.replace_segment(48, &[batches[0].clone(), batches[5].clone(), batches[47].clone()].concat());
+    let batches: Vec<_> = maxbrod_kafka::Batches::new(&old, 0)
+        .map(|batch| batch.unwrap().bytes.to_vec())
+        .collect();
+    log.replace_segment(
+        48,
+        &[batches[0].clone(), batches[5].clone(), batches[47].clone()].concat(),
+    );
     log.append(4, 1000, 1);
     let partition = held.continued(&partition);
     house.coordinator.assign(2, vec![partition.clone()]).await;
     let second = house.coordinator.snapshot(1, &partition).await;
-    assert!(second.shipped.read_bytes < 1 << 20, "{} bytes were read", second.shipped.read_bytes);
+    assert!(
+        second.shipped.read_bytes < 1 << 20,
+        "{} bytes were read",
+        second.shipped.read_bytes
+    );
     let held = Held::new(&second, Some(&held));
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,12 +365,22 @@ async fn a_compaction_after_the_phase_does_not_change_what_is_shipped() {
     let partition = source("topic", true);
     let reports = house.coordinator.phase(1, vec![query(&partition)]).await;
     log.replace_segment(48, &batch(48, 1, 1, 10));
-    let cut = wire::PartitionCut { source: Some(partition), ..cut_at_end(&reports[0]) };
+    let cut = wire::PartitionCut {
+        source: Some(partition),
+        ..cut_at_end(&reports[0])
+    };
     house.coordinator.ship(1, vec![cut.clone()]).await;
     let shipped = house.coordinator.shipped().await.unwrap();
-    let snapshot = support::coordinator::Snapshot { report: reports[0].clone(), cut, shipped };
+    let snapshot = support::coordinator::Snapshot {
+        report: reports[0].clone(),
+        cut,
+        shipped,
+    };
     let held = Held::new(&snapshot, None);
-    assert!(house.coordinator.read(&held.chunks).await == content, "the bytes differ");
+    assert!(
+        house.coordinator.read(&held.chunks).await == content,
+        "the bytes differ"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,7 +393,9 @@ async fn an_agent_killed_before_its_upload_goes_on_where_it_was() {
     house.coordinator.set_store_down(true);
     house.coordinator.assign(1, vec![partition.clone()]).await;
     // One pack is full and waits in the spool, the next one is open.
-    house.until("an upload is tried", || house.coordinator.grants() > 0).await;
+    house
+        .until("an upload is tried", || house.coordinator.grants() > 0)
+        .await;
     let reports = house.coordinator.phase(1, vec![query(&partition)]).await;
     assert!(!house.pins().is_empty());
     agent.kill();
@@ -314,10 +413,21 @@ async fn an_agent_killed_before_its_upload_goes_on_where_it_was() {
     // What was spooled was not read again.
     let read = shipped.read_bytes;
     assert!(read < 40 << 20, "{read} bytes were read again");
-    let snapshot = support::coordinator::Snapshot { cut: cut_at_end(&reports[0]), report: reports[0].clone(), shipped };
+    let snapshot = support::coordinator::Snapshot {
+        cut: cut_at_end(&reports[0]),
+        report: reports[0].clone(),
+        shipped,
+    };
     let held = Held::new(&snapshot, None);
-    assert!(house.coordinator.read(&held.chunks).await == log.content(), "the bytes differ");
-    house.until("the spool is empty", || fs::read_dir(house.disk.path("state/spool")).unwrap().count() == 0).await;
+    assert!(
+        house.coordinator.read(&held.chunks).await == log.content(),
+        "the bytes differ"
+    );
+    house
+        .until("the spool is empty", || {
+            fs::read_dir(house.disk.path("state/spool")).unwrap().count() == 0
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,7 +440,10 @@ async fn a_broken_session_is_dialled_again_and_orders_are_given_again() {
     let reports = house.coordinator.phase(1, vec![query(&partition)]).await;
     house.coordinator.hang_up();
     house.coordinator.hello().await;
-    let cut = wire::PartitionCut { source: Some(partition), ..cut_at_end(&reports[0]) };
+    let cut = wire::PartitionCut {
+        source: Some(partition),
+        ..cut_at_end(&reports[0])
+    };
     house.coordinator.ship(1, vec![cut]).await;
     assert!(house.coordinator.shipped().await.is_ok());
 }
@@ -344,12 +457,59 @@ async fn pins_go_when_the_attempt_is_released_and_when_the_agent_stops() {
     let partition = source("topic", false);
     house.coordinator.phase(1, vec![query(&partition)]).await;
     assert!(!house.pins().is_empty());
-    house.coordinator.tell(Down::Release(wire::Release { run: 1, attempt: 1 })).await;
+    house
+        .coordinator
+        .tell(Down::Release(wire::Release { run: 1, attempt: 1 }))
+        .await;
     house.until("the pins are released", || house.pins().is_empty()).await;
     house.coordinator.phase(2, vec![query(&partition)]).await;
-    assert!(!house.pins().is_empty());
+    let pins = house.pins();
+    let listed = maxbrod_agent::list_pins(&Config::load(&house.config).unwrap()).unwrap();
+    assert_eq!(listed.len(), pins.len());
+    assert!(listed.iter().all(|pin| pins.contains(&pin.name)) && listed.iter().any(|pin| pin.bytes > 1 << 20));
     assert!(agent.stop());
     assert!(house.pins().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pins_can_be_dropped_without_the_agent() {
+    let house = House::new(false).await;
+    let mut log = house.disk.log("d1", "topic", 0);
+    fill(&mut log, 2, 1);
+    let agent = house.agent().await;
+    house.coordinator.phase(1, vec![query(&source("topic", false))]).await;
+    let pins = house.pins().len();
+    agent.kill();
+    assert_eq!(house.pins().len(), pins);
+    assert_eq!(
+        maxbrod_agent::drop_pins(&Config::load(&house.config).unwrap()).unwrap(),
+        pins
+    );
+    assert!(house.pins().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_in_this_process_can_be_stopped_and_started_again() {
+    let house = House::new(false).await;
+    let mut log = house.disk.log("d1", "topic", 0);
+    fill(&mut log, 2, 1);
+    for attempt in 1..=3 {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let config = Config::load(&house.config).unwrap();
+        let agent = tokio::spawn(maxbrod_agent::run(config, async {
+            let _ = stopped.await;
+        }));
+        house.coordinator.hello().await;
+        let partition = source("topic", false);
+        house
+            .coordinator
+            .assign(u64::from(attempt), vec![partition.clone()])
+            .await;
+        house.coordinator.snapshot(attempt, &partition).await;
+        stop.send(()).unwrap();
+        agent.await.unwrap().unwrap();
+        house.coordinator.hang_up();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,7 +528,10 @@ async fn partitions_that_are_not_here_are_said_to_be_missing() {
     let house = House::new(false).await;
     house.disk.log("d1", "topic", 0).append(5, 100, 1);
     let _agent = house.agent().await;
-    let reports = house.coordinator.phase(1, vec![query(&source("topic", false)), query(&source("other", false))]).await;
+    let reports = house
+        .coordinator
+        .phase(1, vec![query(&source("topic", false)), query(&source("other", false))])
+        .await;
     assert_eq!(reports.len(), 2);
     assert_eq!((reports[0].error(), reports[0].log_end), (wire::ReportError::None, 5));
     assert_eq!(reports[1].error(), wire::ReportError::NoReplica);
@@ -379,7 +542,9 @@ async fn an_agent_of_a_foreign_cluster_ends_with_an_error() {
     let house = House::new(false).await;
     for dir in ["d1", "d2"] {
         let path = house.disk.path(dir).join("meta.properties");
-        let text = fs::read_to_string(&path).unwrap().replace("cluster.id=cluster", "cluster.id=elsewhere");
+        let text = fs::read_to_string(&path)
+            .unwrap()
+            .replace("cluster.id=cluster", "cluster.id=elsewhere");
         fs::write(path, text).unwrap();
     }
     let agent = Agent::start(&house.config);

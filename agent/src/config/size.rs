@@ -36,10 +36,15 @@ impl FromStr for ByteSize {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        let wrong = || SizeError { text: text.to_owned(), also: "" };
+        let wrong = || SizeError {
+            text: text.to_owned(),
+            also: "",
+        };
         let trimmed = text.trim();
-        let (number, unit) =
-            UNITS.iter().find_map(|(name, unit)| trimmed.strip_suffix(name).map(|number| (number, *unit))).ok_or_else(wrong)?;
+        let (number, unit) = UNITS
+            .iter()
+            .find_map(|(name, unit)| trimmed.strip_suffix(name).map(|number| (number, *unit)))
+            .ok_or_else(wrong)?;
         let number: u64 = number.trim().parse().map_err(|_| wrong())?;
         number.checked_mul(unit).map(Self).ok_or_else(wrong)
     }
@@ -47,7 +52,11 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS.iter().take(4).rev().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let unit = UNITS
+            .iter()
+            .take(4)
+            .rev()
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         match unit {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             None => write!(f, "{}B", self.0),
@@ -81,11 +90,18 @@ impl FromStr for MinFree {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        let wrong = || SizeError { text: text.to_owned(), also: ", or a percentage below 100%" };
+        let wrong = || SizeError {
+            text: text.to_owned(),
+            also: ", or a percentage below 100%",
+        };
         match text.trim().strip_suffix('%') {
             Some(number) => {
                 let percent = number.trim().parse().map_err(|_| wrong())?;
-                if percent < 100 { Ok(Self::Percent(percent)) } else { Err(wrong()) }
+                if percent < 100 {
+                    Ok(Self::Percent(percent))
+                } else {
+                    Err(wrong())
+                }
             }
             None => text.parse().map(Self::Bytes).map_err(|_| wrong()),
         }

@@ -30,7 +30,10 @@ fn a_minimal_file_has_gentle_limits() {
 
 #[test]
 fn sizes_are_written_with_units() {
-    let config = parse(&format!("{MINIMAL}\n[limits]\nread_bytes_per_second = \"100MiB\"\nmin_free = \"5GB\"\n")).unwrap();
+    let config = parse(&format!(
+        "{MINIMAL}\n[limits]\nread_bytes_per_second = \"100MiB\"\nmin_free = \"5GB\"\n"
+    ))
+    .unwrap();
     assert_eq!(config.limits.read_bytes_per_second, Some(ByteSize(100 << 20)));
     assert_eq!(config.limits.min_free, MinFree::Bytes(ByteSize(5_000_000_000)));
 }
@@ -38,13 +41,19 @@ fn sizes_are_written_with_units() {
 #[test]
 fn a_misspelt_setting_is_named() {
     let message = refusal(&format!("{MINIMAL}\n[limits]\nread_bytes_per_sec = \"1MiB\"\n"));
-    assert!(message.contains("/etc/maxbrod/agent.toml") && message.contains("read_bytes_per_sec"), "{message}");
+    assert!(
+        message.contains("/etc/maxbrod/agent.toml") && message.contains("read_bytes_per_sec"),
+        "{message}"
+    );
 }
 
 #[test]
 fn plain_text_is_refused_beyond_loopback() {
     let message = refusal(&MINIMAL.replace("127.0.0.1", "kafka-1.example"));
-    assert!(message.contains("insecure") && message.contains("kafka-1.example") && message.contains("https"), "{message}");
+    assert!(
+        message.contains("insecure") && message.contains("kafka-1.example") && message.contains("https"),
+        "{message}"
+    );
     assert!(parse(&MINIMAL.replace("127.0.0.1", "[::1]")).is_ok());
     assert!(parse(&MINIMAL.replace("127.0.0.1", "localhost")).is_ok());
 }
@@ -64,7 +73,10 @@ fn tls_needs_a_certificate() {
 #[test]
 fn a_node_must_be_named_somehow() {
     let message = refusal(&MINIMAL.replace("server_properties = \"/etc/kafka/server.properties\"", "node_id = 1"));
-    assert!(message.contains("server_properties") && message.contains("log_dirs"), "{message}");
+    assert!(
+        message.contains("server_properties") && message.contains("log_dirs"),
+        "{message}"
+    );
 }
 
 proptest! {

@@ -3,18 +3,24 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use maxbrod_kafka::{LogDirEntry, PartitionId, TopicPartition, parse_partition_metadata};
 use rustix::fs::FileType;
 use thiserror::Error;
 
-use super::listing::Listing;
 use super::LogDir;
+use super::listing::Listing;
 use crate::directory::{Directory, DirectoryFacts};
 use crate::partition::{PartitionKey, directory_name};
 
 /// Longer than any `partition.metadata`.
 const METADATA_LIMIT: u64 = 4096;
+
+/// A swap is some renames: it takes milliseconds.
+const SWAP_PAUSE: Duration = Duration::from_millis(5);
+const SWAP_LOOKS: u32 = 100;
 
 /// Why a replica cannot be opened or read.
 #[derive(Debug, Error)]
@@ -88,11 +94,19 @@ impl Replica {
     }
 
     pub(crate) fn unreadable(&self, file: &str, reason: io::Error) -> ReplicaError {
-        ReplicaError::Unreadable { partition: self.name(), file: file.to_owned(), reason }
+        ReplicaError::Unreadable {
+            partition: self.name(),
+            file: file.to_owned(),
+            reason,
+        }
     }
 
     pub(crate) fn corrupt(&self, file: &str, reason: impl ToString) -> ReplicaError {
-        ReplicaError::Corrupt { partition: self.name(), file: file.to_owned(), reason: reason.to_string() }
+        ReplicaError::Corrupt {
+            partition: self.name(),
+            file: file.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -114,7 +128,10 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new(log_dirs: Vec<Arc<LogDir>>) -> Self {
-        Self { log_dirs, entries: Mutex::default() }
+        Self {
+            log_dirs,
+            entries: Mutex::default(),
+        }
     }
 
     pub(crate) fn log_dirs(&self) -> &[Arc<LogDir>] {
@@ -165,49 +182,94 @@ impl Catalog {
             let TopicPartition { topic, partition } = entry;
             let shared = topic.as_str().into();
             let topic = Arc::clone(topics.entry(topic).or_insert(shared));
-            if let Some((_, key)) = known.get(&(Arc::clone(&topic), partition)).filter(|(known, _)| *known == inode) {
+            if let Some((_, key)) = known
+                .get(&(Arc::clone(&topic), partition))
+                .filter(|(known, _)| *known == inode)
+            {
                 here.insert(*key, ());
                 continue;
             }
             // A directory that is not finished, or is gone again, is found at the next walk.
-            let Some(key) = log_dir.directory.subdirectory(&name).ok().and_then(|directory| key_of(&directory, partition)) else {
+            let Some(key) = log_dir
+                .directory
+                .subdirectory(&name)
+                .ok()
+                .and_then(|directory| key_of(&directory, partition))
+            else {
                 continue;
             };
             here.insert(key, ());
-            self.entries().insert(key, Entry { topic, log_dir: index, inode, listing: None, cursor: None });
+            self.entries().insert(
+                key,
+                Entry {
+                    topic,
+                    log_dir: index,
+                    inode,
+                    listing: None,
+                    cursor: None,
+                },
+            );
         }
-        self.entries().retain(|key, entry| entry.log_dir != index || here.contains_key(key));
+        self.entries()
+            .retain(|key, entry| entry.log_dir != index || here.contains_key(key));
         Ok(())
     }
 
     /// Opens a replica. `topic` is needed for partitions that no walk has seen yet.
     pub(crate) fn open(&self, key: PartitionKey, topic: Option<&str>) -> Result<Replica, ReplicaError> {
-        let known = self.entries().get(&key).map(|entry| (Arc::clone(&entry.topic), entry.log_dir, entry.inode));
+        let known = self
+            .entries()
+            .get(&key)
+            .map(|entry| (Arc::clone(&entry.topic), entry.log_dir, entry.inode));
         let topic: Arc<str> = match (&known, topic) {
             (Some((topic, ..)), _) => Arc::clone(topic),
             (None, Some(topic)) => topic.into(),
-            (None, None) => return Err(ReplicaError::Missing { partition: key.to_string() }),
+            (None, None) => {
+                return Err(ReplicaError::Missing {
+                    partition: key.to_string(),
+                });
+            }
         };
         let name = directory_name(&topic, key.partition);
-        let unreadable = |reason| ReplicaError::Unreadable { partition: name.clone(), file: "its directory".to_owned(), reason };
+        let unreadable = |reason| ReplicaError::Unreadable {
+            partition: name.clone(),
+            file: "its directory".to_owned(),
+            reason,
+        };
         let hint = known.as_ref().map_or(0, |(_, log_dir, _)| usize::from(*log_dir));
         let rest = (0..self.log_dirs.len()).filter(|index| *index != hint);
         for index in std::iter::once(hint).chain(rest) {
-            let Some(log_dir) = self.log_dirs.get(index) else { continue };
+            let Some(log_dir) = self.log_dirs.get(index) else {
+                continue;
+            };
             let directory = match log_dir.directory.subdirectory(&name) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other.map_err(unreadable)?,
             };
             let facts = directory.facts().map_err(unreadable)?;
-            let as_known = known.as_ref().is_some_and(|(_, at, inode)| usize::from(*at) == index && *inode == facts.inode);
+            let as_known = known
+                .as_ref()
+                .is_some_and(|(_, at, inode)| usize::from(*at) == index && *inode == facts.inode);
             if !as_known {
                 if key_of(&directory, key.partition) != Some(key) {
                     continue;
                 }
-                let entry = Entry { topic: Arc::clone(&topic), log_dir: index as u16, inode: facts.inode, listing: None, cursor: None };
+                let entry = Entry {
+                    topic: Arc::clone(&topic),
+                    log_dir: index as u16,
+                    inode: facts.inode,
+                    listing: None,
+                    cursor: None,
+                };
                 self.entries().insert(key, entry);
             }
-            return Ok(Replica { key, topic, log_dir: Arc::clone(log_dir), directory, facts });
+            return Ok(Replica {
+                key,
+                topic,
+                log_dir: Arc::clone(log_dir),
+                directory,
+                facts,
+            });
         }
         self.entries().remove(&key);
         Err(ReplicaError::Missing { partition: name })
@@ -215,9 +277,16 @@ impl Catalog {
 
     /// The replica's segments: as remembered if nothing can have changed, else listed now.
     pub(crate) fn listing(&self, replica: &Replica) -> Result<Arc<Listing>, ReplicaError> {
-        let known = self.entries().get(&replica.key).filter(|entry| entry.inode == replica.facts.inode).and_then(|entry| entry.listing.clone());
+        let known = self
+            .entries()
+            .get(&replica.key)
+            .filter(|entry| entry.inode == replica.facts.inode)
+            .and_then(|entry| entry.listing.clone());
         if let Some(listing) = known {
-            let facts = replica.directory.facts().map_err(|error| replica.unreadable("its directory", error))?;
+            let facts = replica
+                .directory
+                .facts()
+                .map_err(|error| replica.unreadable("its directory", error))?;
             if listing.is_fresh(&facts) {
                 return Ok(listing);
             }
@@ -233,6 +302,22 @@ impl Catalog {
             entry.listing = Some(Arc::clone(&listing));
         }
         Ok(listing)
+    }
+
+    /// The replica's segments while none is being swapped for another one. Waits for a moment.
+    pub(crate) fn settled_listing(&self, replica: &Replica) -> Result<Arc<Listing>, ReplicaError> {
+        let mut listing = self.listing(replica)?;
+        for _ in 0..SWAP_LOOKS {
+            if !listing.is_swapping {
+                return Ok(listing);
+            }
+            sleep(SWAP_PAUSE);
+            listing = self.list_again(replica)?;
+        }
+        Err(replica.unreadable(
+            "its segments",
+            io::Error::other("compaction is putting new ones in their place and does not end"),
+        ))
     }
 
     /// What is remembered of the replica's active segment.
@@ -251,5 +336,8 @@ impl Catalog {
 /// The key of the partition whose directory this is, as its `partition.metadata` says.
 fn key_of(directory: &Directory, partition: PartitionId) -> Option<PartitionKey> {
     let bytes = directory.read("partition.metadata", METADATA_LIMIT).ok()??;
-    Some(PartitionKey { topic_id: parse_partition_metadata(&bytes)?, partition })
+    Some(PartitionKey {
+        topic_id: parse_partition_metadata(&bytes)?,
+        partition,
+    })
 }

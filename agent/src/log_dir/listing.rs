@@ -18,6 +18,8 @@ pub(crate) struct Listing {
     pub(crate) bases: Box<[i64]>,
     /// Offsets of the producer snapshots, ascending.
     pub(crate) snapshots: Box<[i64]>,
+    /// The cleaner was putting new segments in place of old ones: some may have been there under neither name (K§2.4).
+    pub(crate) is_swapping: bool,
     changed: ChangeTime,
     taken: i128,
 }
@@ -28,15 +30,25 @@ impl Listing {
         let taken = now();
         // Looked at first: a change during the listing makes it stale, never fresh.
         let changed = directory.facts()?.changed;
-        let (mut bases, mut snapshots) = (Vec::new(), Vec::new());
-        directory.each(|name, _, _| match SegmentFile::parse(&name.to_string_lossy()) {
-            Some((base, SegmentFile::Log)) => bases.push(base.0),
-            Some((offset, SegmentFile::Snapshot)) => snapshots.push(offset.0),
-            _ => {}
+        let (mut bases, mut snapshots, mut is_swapping) = (Vec::new(), Vec::new(), false);
+        directory.each(|name, _, _| {
+            let name = name.to_string_lossy();
+            match SegmentFile::parse(&name) {
+                Some((base, SegmentFile::Log)) => bases.push(base.0),
+                Some((offset, SegmentFile::Snapshot)) => snapshots.push(offset.0),
+                Some(_) => {}
+                None => is_swapping |= name.ends_with(".log.swap"),
+            }
         })?;
         bases.sort_unstable();
         snapshots.sort_unstable();
-        Ok(Self { bases: bases.into(), snapshots: snapshots.into(), changed, taken })
+        Ok(Self {
+            bases: bases.into(),
+            snapshots: snapshots.into(),
+            is_swapping,
+            changed,
+            taken,
+        })
     }
 
     /// Whether the directory surely still has these files.
@@ -63,10 +75,14 @@ impl Listing {
 
     /// Base offset of the segment before this one.
     pub(crate) fn before(&self, base: i64) -> Option<i64> {
-        self.bases.get(self.bases.partition_point(|other| *other < base).checked_sub(1)?).copied()
+        self.bases
+            .get(self.bases.partition_point(|other| *other < base).checked_sub(1)?)
+            .copied()
     }
 }
 
 fn now() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as i128)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos() as i128)
 }

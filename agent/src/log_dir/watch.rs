@@ -41,7 +41,10 @@ impl Watch {
     /// Watches nothing yet.
     pub(crate) fn new() -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        Ok(Self { fd, partitions: Mutex::default() })
+        Ok(Self {
+            fd,
+            partitions: Mutex::default(),
+        })
     }
 
     /// Watches a partition, too.
@@ -57,8 +60,12 @@ impl Watch {
     /// Watches these partitions only.
     pub(crate) fn retain(&self, keep: impl Fn(&PartitionKey) -> bool) {
         let mut watched = self.watched();
-        let gone: Vec<(PartitionKey, i32)> =
-            watched.by_key.iter().filter(|(key, _)| !keep(key)).map(|(key, descriptor)| (*key, *descriptor)).collect();
+        let gone: Vec<(PartitionKey, i32)> = watched
+            .by_key
+            .iter()
+            .filter(|(key, _)| !keep(key))
+            .map(|(key, descriptor)| (*key, *descriptor))
+            .collect();
         for (key, descriptor) in gone {
             watched.by_key.remove(&key);
             watched.by_descriptor.remove(&descriptor);
@@ -93,7 +100,9 @@ impl Watch {
                 if let Some(key) = watched.by_descriptor.remove(&event.wd()) {
                     watched.by_key.remove(&key);
                 }
-            } else if event.file_name().is_some_and(|name| is_segment(&name.to_string_lossy()))
+            } else if event
+                .file_name()
+                .is_some_and(|name| is_segment(&name.to_string_lossy()))
                 && let Some(key) = self.watched().by_descriptor.get(&event.wd())
                 && changes.last() != Some(&Change::NewSegment(*key))
             {

@@ -13,11 +13,16 @@ struct Disk {
 
 impl Disk {
     fn new() -> Self {
-        let disk = Self { root: tempfile::tempdir().unwrap() };
+        let disk = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
         disk.format("d1", "cluster", 4, 1);
         disk.format("d2", "cluster", 4, 2);
         let dirs = format!("{},{}", disk.path("d1").display(), disk.path("d2").display());
-        disk.write("server.properties", &format!("process.roles=broker,controller\nnode.id=4\nlog.dirs={dirs}\nlog.segment.bytes=1048576\n"));
+        disk.write(
+            "server.properties",
+            &format!("process.roles=broker,controller\nnode.id=4\nlog.dirs={dirs}\nlog.segment.bytes=1048576\n"),
+        );
         disk
     }
 
@@ -65,7 +70,10 @@ fn a_node_is_what_its_files_say() {
 fn a_controller_has_no_partitions() {
     let disk = Disk::new();
     let dir = disk.path("d1").display().to_string();
-    disk.write("server.properties", &format!("process.roles=controller\nnode.id=4\nlog.dirs={dir}\n"));
+    disk.write(
+        "server.properties",
+        &format!("process.roles=controller\nnode.id=4\nlog.dirs={dir}\n"),
+    );
     let node = disk.read().unwrap();
     assert!(node.log_dirs.is_empty());
     assert_eq!(node.metadata_log_dir.path, disk.path("d1"));
@@ -77,7 +85,10 @@ fn server_properties_without_log_dirs_are_refused() {
     disk.write("server.properties", "process.roles=broker\nnode.id=4\n");
     let (code, message) = disk.refusal();
     assert_eq!(code, "server-properties");
-    assert!(message.contains("log.dirs") && message.contains("server.properties") && message.contains("kafka.log_dirs"), "{message}");
+    assert!(
+        message.contains("log.dirs") && message.contains("server.properties") && message.contains("kafka.log_dirs"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -86,7 +97,10 @@ fn a_log_dir_of_another_node_is_refused() {
     disk.format("d2", "cluster", 5, 2);
     let (code, message) = disk.refusal();
     assert_eq!(code, "log-dir-foreign");
-    assert!(message.contains("d2/meta.properties") && message.contains("node.id is 5") && message.contains("says 4"), "{message}");
+    assert!(
+        message.contains("d2/meta.properties") && message.contains("node.id is 5") && message.contains("says 4"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -95,7 +109,10 @@ fn a_log_dir_of_another_cluster_is_refused() {
     disk.format("d2", "elsewhere", 4, 2);
     let (code, message) = disk.refusal();
     assert_eq!(code, "log-dir-foreign");
-    assert!(message.contains("cluster.id is elsewhere") && message.contains("d1/meta.properties"), "{message}");
+    assert!(
+        message.contains("cluster.id is elsewhere") && message.contains("d1/meta.properties"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -111,7 +128,10 @@ fn an_unformatted_log_dir_is_refused() {
     std::fs::remove_file(disk.path("d2/meta.properties")).unwrap();
     let (code, message) = disk.refusal();
     assert_eq!(code, "log-dir-not-formatted");
-    assert!(message.contains("d2/meta.properties") && message.contains("kafka-storage.sh format"), "{message}");
+    assert!(
+        message.contains("d2/meta.properties") && message.contains("kafka-storage.sh format"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -129,5 +149,8 @@ fn damaged_meta_properties_are_named() {
     disk.write("d1/meta.properties", "version=7\n");
     let (code, message) = disk.refusal();
     assert_eq!(code, "meta-properties");
-    assert!(message.contains("d1/meta.properties") && message.contains("version"), "{message}");
+    assert!(
+        message.contains("d1/meta.properties") && message.contains("version"),
+        "{message}"
+    );
 }

@@ -23,13 +23,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SUSPICIOUS: u32 = 3;
 
 /// Uploads what comes in, until the sender is gone.
-pub(crate) async fn upload_packs(packer: Arc<Packer>, mut sealed: mpsc::UnboundedReceiver<SealedPack>, uploader: Uploader, links: Links) {
+pub(crate) async fn upload_packs(
+    packer: Arc<Packer>,
+    mut sealed: mpsc::UnboundedReceiver<SealedPack>,
+    uploader: Uploader,
+    links: Links,
+) {
     let parallel = Arc::new(Semaphore::new(PARALLEL));
     let mut running = tokio::task::JoinSet::new();
     while let Some(pack) = sealed.recv().await {
-        let Ok(permit) = Arc::clone(&parallel).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&parallel).acquire_owned().await else {
+            return;
+        };
         while running.try_join_next().is_some() {}
-        let upload = Upload { packer: Arc::clone(&packer), uploader: uploader.clone(), links: links.clone(), pack };
+        let upload = Upload {
+            packer: Arc::clone(&packer),
+            uploader: uploader.clone(),
+            links: links.clone(),
+            pack,
+        };
         running.spawn(async move {
             upload.run().await;
             drop(permit);
@@ -61,7 +73,9 @@ impl Upload {
                 self.packer.lose(self.pack.id, "its spool file is gone".to_owned());
                 break;
             }
-            let Some(link) = connected(&mut self.links).await else { return };
+            let Some(link) = connected(&mut self.links).await else {
+                return;
+            };
             match self.attempt(&link).await {
                 Try::Stored(name) => {
                     if let Err(error) = self.packer.arrived(&self.pack, name) {
@@ -108,7 +122,9 @@ impl Upload {
             Ok(reply) => reply.into_inner(),
             Err(status) => return Try::Again(format!("no grant: {}", status.message()), false),
         };
-        let Some(name) = reply.pack else { return Try::Again("the grant has no name".to_owned(), false) };
+        let Some(name) = reply.pack else {
+            return Try::Again("the grant has no name".to_owned(), false);
+        };
         let grant = Grant {
             url: reply.url,
             method: reply.method,
@@ -127,14 +143,19 @@ impl Upload {
             sha256: self.pack.sha256.to_vec().into(),
         };
         match (client.confirm_pack(request).await, outcome) {
-            (Ok(reply), _) if reply.get_ref().stored => {
-                Try::Stored(PackName { run: name.run, epoch: name.epoch, sequence: name.sequence })
+            (Ok(reply), _) if reply.get_ref().stored => Try::Stored(PackName {
+                run: name.run,
+                epoch: name.epoch,
+                sequence: name.sequence,
+            }),
+            (Ok(_), UploadOutcome::Refused { status, message }) => {
+                Try::Again(format!("the store answered {status}: {message}"), true)
             }
-            (Ok(_), UploadOutcome::Refused { status, message }) => Try::Again(format!("the store answered {status}: {message}"), true),
             (Ok(_), UploadOutcome::Unknown { reason }) => Try::Again(reason, false),
-            (Ok(_), UploadOutcome::Stored | UploadOutcome::AlreadyThere) => {
-                Try::Again("the store says that it has it, the coordinator does not find it".to_owned(), false)
-            }
+            (Ok(_), UploadOutcome::Stored | UploadOutcome::AlreadyThere) => Try::Again(
+                "the store says that it has it, the coordinator does not find it".to_owned(),
+                false,
+            ),
             (Err(status), _) => Try::Again(format!("no confirmation: {}", status.message()), false),
         }
     }
@@ -143,16 +164,23 @@ impl Upload {
     async fn store_key(&self, link: &Link) -> Result<(), tonic::Status> {
         let Some(key) = self.pack.key else { return Ok(()) };
         let internal = |error: crate::state::StateError| tonic::Status::internal(error.to_string());
-        let Some(wrapped) = self.packer.state.unstored_key(&key.0).map_err(internal)? else { return Ok(()) };
-        let request =
-            wire::StoreKeyRequest { session: link.session, key_id: key.0.to_vec().into(), wrapped: wrapped.into() };
+        let Some(wrapped) = self.packer.state.unstored_key(&key.0).map_err(internal)? else {
+            return Ok(());
+        };
+        let request = wire::StoreKeyRequest {
+            session: link.session,
+            key_id: key.0.to_vec().into(),
+            wrapped: wrapped.into(),
+        };
         link.client.clone().store_key(request).await?;
         self.packer.state.key_stored(&key.0).map_err(internal)
     }
 
     async fn is_damaged(&self) -> bool {
         let (path, pack) = (self.packer.path(self.pack.id), self.pack.clone());
-        let check = tokio::task::spawn_blocking(move || hash_of(&path).is_ok_and(|(length, hash)| (length, hash) == (pack.length, pack.sha256)));
+        let check = tokio::task::spawn_blocking(move || {
+            hash_of(&path).is_ok_and(|(length, hash)| (length, hash) == (pack.length, pack.sha256))
+        });
         !check.await.unwrap_or(false)
     }
 }

@@ -45,13 +45,19 @@ impl PinDirectory {
                 None
             }
         };
-        Self { log_dir: Arc::clone(log_dir), links }
+        Self {
+            log_dir: Arc::clone(log_dir),
+            links,
+        }
     }
 
     fn make(log_dir: &LogDir) -> io::Result<Directory> {
         let parent = Directory::open(&parent_of(&log_dir.path)?)?;
         if parent.facts()?.device != log_dir.directory.facts()?.device {
-            return Err(io::Error::new(io::ErrorKind::CrossesDevices, "the log dir is a mount of its own"));
+            return Err(io::Error::new(
+                io::ErrorKind::CrossesDevices,
+                "the log dir is a mount of its own",
+            ));
         }
         parent.make(PIN_DIRECTORY)?;
         let pins = parent.subdirectory(PIN_DIRECTORY)?;
@@ -67,9 +73,14 @@ impl PinDirectory {
 
     /// The links of a log dir, for listing and dropping them without an agent. `None`: there is no such directory.
     pub(crate) fn existing(log_dir: &Arc<LogDir>) -> io::Result<Option<Self>> {
-        let path = parent_of(&log_dir.path)?.join(PIN_DIRECTORY).join(log_dir.id.to_string());
+        let path = parent_of(&log_dir.path)?
+            .join(PIN_DIRECTORY)
+            .join(log_dir.id.to_string());
         match Directory::open(&path) {
-            Ok(links) => Ok(Some(Self { log_dir: Arc::clone(log_dir), links: Some(links) })),
+            Ok(links) => Ok(Some(Self {
+                log_dir: Arc::clone(log_dir),
+                links: Some(links),
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -84,12 +95,18 @@ impl PinDirectory {
     }
 
     pub(crate) fn method(&self) -> PinMethod {
-        if self.links.is_some() { PinMethod::Link } else { PinMethod::Descriptor }
+        if self.links.is_some() {
+            PinMethod::Link
+        } else {
+            PinMethod::Descriptor
+        }
     }
 
     /// Pins an open file. Returns the descriptor where that is the pin.
     pub(super) fn pin(&self, file: File, name: &str) -> io::Result<Option<Arc<File>>> {
-        let Some(links) = &self.links else { return Ok(Some(Arc::new(file))) };
+        let Some(links) = &self.links else {
+            return Ok(Some(Arc::new(file)));
+        };
         match links.link(&file, name) {
             // A leftover of the same name: an earlier try of the same attempt.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -108,10 +125,16 @@ impl PinDirectory {
         if let Some(file) = &pinned.descriptor {
             return file.try_clone();
         }
-        let links = self.links.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let links = self
+            .links
+            .as_ref()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let file = links.file(name)?;
         if !file_facts(&file)?.same_file(&pinned.facts) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, format!("the pin {name} is another file by now")));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("the pin {name} is another file by now"),
+            ));
         }
         Ok(file)
     }
@@ -125,12 +148,16 @@ impl PinDirectory {
 
     pub(super) fn is_only_holder(&self, name: &str, pinned: &PinnedFile) -> bool {
         let links = if pinned.descriptor.is_some() { 0 } else { 1 };
-        self.open(name, pinned).and_then(|file| file_facts(&file)).is_ok_and(|facts| facts.links <= links)
+        self.open(name, pinned)
+            .and_then(|file| file_facts(&file))
+            .is_ok_and(|facts| facts.links <= links)
     }
 
     /// The links that are there, with their sizes.
     pub(crate) fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        let Some(links) = &self.links else { return Ok(Vec::new()) };
+        let Some(links) = &self.links else {
+            return Ok(Vec::new());
+        };
         let mut names = Vec::new();
         links.each(|name, _, _| {
             let name = name.to_string_lossy();
@@ -139,7 +166,12 @@ impl PinDirectory {
             }
         })?;
         names.sort();
-        let size = |name: &String| links.file(name).and_then(|file| file_facts(&file)).map_or(0, |facts| facts.size);
+        let size = |name: &String| {
+            links
+                .file(name)
+                .and_then(|file| file_facts(&file))
+                .map_or(0, |facts| facts.size)
+        };
         Ok(names.into_iter().map(|name| (name.clone(), size(&name))).collect())
     }
 
@@ -163,5 +195,7 @@ impl PinDirectory {
 /// Log dirs may be given by a symbolic link: its target's parent is on the right mount.
 fn parent_of(path: &Path) -> io::Result<PathBuf> {
     let path = path.canonicalize()?;
-    path.parent().map(Path::to_owned).ok_or_else(|| io::Error::new(io::ErrorKind::CrossesDevices, "the log dir is the root directory"))
+    path.parent()
+        .map(Path::to_owned)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::CrossesDevices, "the log dir is the root directory"))
 }

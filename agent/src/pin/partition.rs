@@ -12,7 +12,7 @@ use crate::log_dir::{Catalog, Listing, Replica, ReplicaError};
 use crate::partition::PartitionKey;
 
 /// How often the set of files may change while it is pinned.
-const RETRIES: u32 = 5;
+const RETRIES: u32 = 10;
 /// Producer snapshots that are pinned: the newest can turn out to lie above the cut, or to be torn.
 const SNAPSHOTS: usize = 2;
 
@@ -67,10 +67,14 @@ impl PinnedPartition {
             let next = bases.get(bases.partition_point(|other| *other <= base));
             next.is_some_and(|next| *next <= offset)
         };
-        let (gone, kept) =
-            std::mem::take(&mut self.files).into_iter().partition(|file| file.kind == PinnedKind::Log && ends_below(file.offset));
+        let (gone, kept) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|file| file.kind == PinnedKind::Log && ends_below(file.offset));
         self.files = kept;
-        Self { files: gone, ..self.clone() }
+        Self {
+            files: gone,
+            ..self.clone()
+        }
     }
 }
 
@@ -79,7 +83,12 @@ fn pin_name(run: u64, attempt: u32, key: &PartitionKey, kind: PinnedKind, offset
         PinnedKind::Log => SegmentFile::Log,
         PinnedKind::Snapshot => SegmentFile::Snapshot,
     };
-    format!("{run}_{attempt}_{}_{}_{}", key.topic_id, key.partition, file.name(Offset(offset)))
+    format!(
+        "{run}_{attempt}_{}_{}_{}",
+        key.topic_id,
+        key.partition,
+        file.name(Offset(offset))
+    )
 }
 
 /// Pins the segments that hold offsets from `from` on, and the newest producer snapshots.
@@ -94,27 +103,40 @@ pub(crate) fn take(
     from: i64,
     log_start: i64,
 ) -> Result<PinnedPartition, ReplicaError> {
-    let mut listing = catalog.listing(replica)?;
-    let mut pinned = PinnedPartition { run, attempt, log_dir: directory.id(), log_start, files: Vec::new() };
+    let mut listing = catalog.settled_listing(replica)?;
+    let mut pinned = PinnedPartition {
+        run,
+        attempt,
+        log_dir: directory.id(),
+        log_start,
+        files: Vec::new(),
+    };
     for _ in 0..RETRIES {
         pinned.files.clear();
         let complete = pin_all(replica, directory, &listing, from, &mut pinned)?;
-        let after = catalog.listing(replica)?;
+        let after = catalog.settled_listing(replica)?;
         if complete && (Arc::ptr_eq(&after, &listing) || same_files(replica, &after, from, &pinned)?) {
             return Ok(pinned);
         }
         for file in &pinned.files {
             let _ = directory.drop_pin(&pinned.name_of(&replica.key, file), file);
         }
-        listing = catalog.list_again(replica)?;
+        listing = catalog.settled_listing(replica)?;
     }
-    Err(replica.unreadable("its segments", io::Error::other("they keep changing while they are pinned")))
+    Err(replica.unreadable(
+        "its segments",
+        io::Error::other("they keep changing while they are pinned"),
+    ))
 }
 
 fn wanted(listing: &Listing, from: i64) -> impl Iterator<Item = (PinnedKind, i64)> {
     let logs = listing.covering(from).iter().map(|base| (PinnedKind::Log, *base));
     let newest = listing.snapshots.len().saturating_sub(SNAPSHOTS);
-    let snapshots = listing.snapshots.iter().skip(newest).map(|offset| (PinnedKind::Snapshot, *offset));
+    let snapshots = listing
+        .snapshots
+        .iter()
+        .skip(newest)
+        .map(|offset| (PinnedKind::Snapshot, *offset));
     logs.chain(snapshots)
 }
 
@@ -134,8 +156,15 @@ fn pin_all(
         };
         let facts = file_facts(&file).map_err(|error| replica.unreadable(&name, error))?;
         let link = pin_name(pinned.run, pinned.attempt, &replica.key, kind, offset);
-        let descriptor = directory.pin(file, &link).map_err(|error| replica.unreadable(&name, error))?;
-        pinned.files.push(PinnedFile { kind, offset, facts, descriptor });
+        let descriptor = directory
+            .pin(file, &link)
+            .map_err(|error| replica.unreadable(&name, error))?;
+        pinned.files.push(PinnedFile {
+            kind,
+            offset,
+            facts,
+            descriptor,
+        });
     }
     Ok(true)
 }

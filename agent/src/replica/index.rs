@@ -20,7 +20,10 @@ impl<'f> Index<'f> {
     /// Finds out how many entries there are before the zero tail.
     pub(super) fn open(file: &'f File) -> io::Result<Self> {
         let length = OffsetIndexEntry::LENGTH as u64;
-        let mut index = Self { file, entries: file.metadata()?.len() / length };
+        let mut index = Self {
+            file,
+            entries: file.metadata()?.len() / length,
+        };
         let (mut low, mut high) = (0, index.entries);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -41,11 +44,17 @@ impl<'f> Index<'f> {
     /// An entry; `None` for padding. No entry has position 0: one is only made when bytes were appended before.
     pub(super) fn entry(&self, number: u64) -> io::Result<Option<OffsetIndexEntry>> {
         let mut raw = [0; OffsetIndexEntry::LENGTH];
-        match self.file.read_exact_at(&mut raw, number * OffsetIndexEntry::LENGTH as u64) {
+        match self
+            .file
+            .read_exact_at(&mut raw, number * OffsetIndexEntry::LENGTH as u64)
+        {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,
         }
-        Ok(OffsetIndexEntry::parse_all(&raw).first().copied().filter(|entry| entry.position > 0))
+        Ok(OffsetIndexEntry::parse_all(&raw)
+            .first()
+            .copied()
+            .filter(|entry| entry.position > 0))
     }
 
     /// How many entries come before the first one for which `beyond` holds; it must hold for all after that one.

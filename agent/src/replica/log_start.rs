@@ -40,7 +40,10 @@ impl LogStarts {
         let bytes = log_dir.directory.read(NAME, LIMIT)?.unwrap_or_default();
         // Like Kafka: a file that cannot be parsed says nothing (K§1.4).
         let entries = parse_offset_checkpoint(&bytes).unwrap_or_default();
-        let starts: Starts = entries.into_iter().map(|entry| ((entry.topic, entry.partition), entry.offset.0)).collect();
+        let starts: Starts = entries
+            .into_iter()
+            .map(|entry| ((entry.topic, entry.partition), entry.offset.0))
+            .collect();
         let starts = Arc::new(starts);
         *read = Some((stamp.0, stamp.1, Arc::clone(&starts)));
         Ok(starts)
@@ -50,7 +53,11 @@ impl LogStarts {
 /// The log start offset of a replica. Up to a minute behind what Kafka knows: it writes the file that often.
 pub(crate) fn log_start(replica: &Replica, listing: &Listing) -> Result<i64, ReplicaError> {
     let first = listing.bases.first().copied().unwrap_or(0);
-    let starts = replica.log_dir.log_starts.of(&replica.log_dir).map_err(|error| replica.unreadable(NAME, error))?;
+    let starts = replica
+        .log_dir
+        .log_starts
+        .of(&replica.log_dir)
+        .map_err(|error| replica.unreadable(NAME, error))?;
     if starts.is_empty() {
         return Ok(first);
     }

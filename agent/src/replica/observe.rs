@@ -86,16 +86,27 @@ impl From<ReplicaError> for Failure {
 
 /// Looks at a replica.
 pub(crate) fn observe(catalog: &Catalog, replica: &Replica, ask: &Ask) -> Result<Observed, ReplicaError> {
-    let mut listing = catalog.listing(replica)?;
+    let mut listing = catalog.settled_listing(replica)?;
     for _ in 0..RESCANS {
-        let look = Look { catalog, replica, listing: &listing, ask };
+        let look = Look {
+            catalog,
+            replica,
+            listing: &listing,
+            ask,
+        };
         match look.take() {
             Ok(observed) => return Ok(observed),
             Err(Failure::Error(error)) => return Err(error),
-            Err(Failure::Vanished) => listing = catalog.list_again(replica)?,
+            Err(Failure::Vanished) => {
+                catalog.list_again(replica)?;
+                listing = catalog.settled_listing(replica)?;
+            }
         }
     }
-    Err(replica.unreadable("its segments", io::Error::other("they keep vanishing while they are read")))
+    Err(replica.unreadable(
+        "its segments",
+        io::Error::other("they keep vanishing while they are read"),
+    ))
 }
 
 struct Look<'a> {
@@ -109,10 +120,17 @@ impl Look<'_> {
     fn take(&self) -> Result<Observed, Failure> {
         let Some(active) = self.listing.active() else {
             // The directory of a replica that is just being made, or of one that is just being removed.
-            return Err(ReplicaError::Missing { partition: self.replica.name() }.into());
+            return Err(ReplicaError::Missing {
+                partition: self.replica.name(),
+            }
+            .into());
         };
         let log_start = log_start(self.replica, self.listing)?;
-        let mut leader_epochs = if self.ask.leader_epochs { self.leader_epochs()? } else { Vec::new() };
+        let mut leader_epochs = if self.ask.leader_epochs {
+            self.leader_epochs()?
+        } else {
+            Vec::new()
+        };
         let segment = self.open(active)?;
         let mut batches = self.tail_of_active(&segment)?;
         let mut in_active = batches.len();
@@ -120,7 +138,10 @@ impl Look<'_> {
         let reached_start = self.go_back(&mut batches, &mut in_active, segment, log_start, leader_epochs.last())?;
         self.remember(active, inode, &batches, in_active);
 
-        let log_end = batches.last().map_or(active, |last| last.frame.next.max(active)).max(log_start);
+        let log_end = batches
+            .last()
+            .map_or(active, |last| last.frame.next.max(active))
+            .max(log_start);
         let deleted = batches.iter().take_while(|batch| batch.frame.next <= log_start).count();
         batches.drain(..deleted);
         add_epochs(&mut leader_epochs, &batches, self.ask.leader_epochs);
@@ -128,7 +149,11 @@ impl Look<'_> {
         batches.drain(..surplus);
         let since = self.ask.since.unwrap_or(i64::MAX);
         let transactional = runs(batches.iter().filter(|batch| batch.frame.next > since));
-        let end = |batch: &Seen| End { next: batch.frame.next, epoch: batch.frame.epoch, crc: batch.frame.crc };
+        let end = |batch: &Seen| End {
+            next: batch.frame.next,
+            epoch: batch.frame.epoch,
+            crc: batch.frame.crc,
+        };
         Ok(Observed {
             log_start,
             log_end,
@@ -173,12 +198,18 @@ impl Look<'_> {
 
     /// The remembered batches that are wanted, if the last of them is still where it was; and where it ends.
     fn known(&self, segment: &Segment) -> io::Result<Option<(Vec<Seen>, u64)>> {
-        let Some(cursor) = self.catalog.cursor(&self.replica.key) else { return Ok(None) };
-        let Some(last) = cursor.batches.last() else { return Ok(None) };
+        let Some(cursor) = self.catalog.cursor(&self.replica.key) else {
+            return Ok(None);
+        };
+        let Some(last) = cursor.batches.last() else {
+            return Ok(None);
+        };
         if cursor.base != segment.base || cursor.inode != segment.facts.inode {
             return Ok(None);
         }
-        let Some(frame) = segment.batch_at(u64::from(last.position))? else { return Ok(None) };
+        let Some(frame) = segment.batch_at(u64::from(last.position))? else {
+            return Ok(None);
+        };
         if (frame.next, frame.epoch, frame.crc) != (last.next, last.epoch, last.crc) {
             return Ok(None);
         }
@@ -186,8 +217,12 @@ impl Look<'_> {
             Some(since) => cursor.batches.partition_point(|batch| batch.next <= since),
             None => cursor.batches.len(),
         };
-        let first = above.saturating_sub(self.ask.depth.max(1)).min(cursor.batches.len() - 1);
-        let Some(first) = cursor.batches.get(first) else { return Ok(None) };
+        let first = above
+            .saturating_sub(self.ask.depth.max(1))
+            .min(cursor.batches.len() - 1);
+        let Some(first) = cursor.batches.get(first) else {
+            return Ok(None);
+        };
         let seen = segment.headers(u64::from(first.position), frame.end())?;
         Ok(seen.map(|seen| (seen, frame.end())))
     }
@@ -213,7 +248,9 @@ impl Look<'_> {
             }
             let damaged = |base, what: &str| Failure::from(self.replica.corrupt(&segment_name(base), what));
             if start == 0 {
-                let Some(before) = self.listing.before(segment.base) else { return Ok(true) };
+                let Some(before) = self.listing.before(segment.base) else {
+                    return Ok(true);
+                };
                 segment = self.open(before)?;
                 let (seen, stop) = segment.tail().map_err(|error| self.unreadable(before, error))?;
                 if let Stop::Damage(error) = stop {
@@ -224,9 +261,14 @@ impl Look<'_> {
                 reach = 1;
                 continue;
             }
-            let from = segment.step_back(start, reach).map_err(|error| self.unreadable(segment.base, error))?;
+            let from = segment
+                .step_back(start, reach)
+                .map_err(|error| self.unreadable(segment.base, error))?;
             reach *= 2;
-            match segment.headers(from, start).map_err(|error| self.unreadable(segment.base, error))? {
+            match segment
+                .headers(from, start)
+                .map_err(|error| self.unreadable(segment.base, error))?
+            {
                 Some(seen) => {
                     if Some(segment.base) == self.listing.active() {
                         *in_active += seen.len();
@@ -264,7 +306,11 @@ impl Look<'_> {
     }
 
     fn leader_epochs(&self) -> Result<Vec<LeaderEpochEntry>, Failure> {
-        let bytes = self.replica.directory.read(EPOCHS, EPOCHS_LIMIT).map_err(|error| self.replica.unreadable(EPOCHS, error))?;
+        let bytes = self
+            .replica
+            .directory
+            .read(EPOCHS, EPOCHS_LIMIT)
+            .map_err(|error| self.replica.unreadable(EPOCHS, error))?;
         match bytes {
             // A zero-byte file is what a crash can leave; Kafka rebuilds it from the log.
             None => Ok(Vec::new()),
@@ -274,12 +320,25 @@ impl Look<'_> {
     }
 
     fn remember(&self, active: i64, inode: u64, batches: &[Seen], in_active: usize) {
-        let here = batches.get(batches.len().saturating_sub(in_active.min(REMEMBERED))..).unwrap_or_default();
+        let here = batches
+            .get(batches.len().saturating_sub(in_active.min(REMEMBERED))..)
+            .unwrap_or_default();
         let remembered = here.iter().map(|batch| {
             let position = u32::try_from(batch.frame.position).ok()?;
-            Some(CursorBatch { position, epoch: batch.frame.epoch, crc: batch.frame.crc, next: batch.frame.next })
+            Some(CursorBatch {
+                position,
+                epoch: batch.frame.epoch,
+                crc: batch.frame.crc,
+                next: batch.frame.next,
+            })
         });
-        let cursor = remembered.collect::<Option<Box<[CursorBatch]>>>().map(|batches| Cursor { base: active, inode, batches });
+        let cursor = remembered
+            .collect::<Option<Box<[CursorBatch]>>>()
+            .map(|batches| Cursor {
+                base: active,
+                inode,
+                batches,
+            });
         self.catalog.remember(&self.replica.key, cursor);
     }
 }
@@ -295,7 +354,10 @@ fn add_epochs(entries: &mut Vec<LeaderEpochEntry>, batches: &[Seen], asked: bool
     }
     for batch in batches {
         if batch.frame.epoch >= 0 && entries.last().is_none_or(|last| last.epoch.0 < batch.frame.epoch) {
-            entries.push(LeaderEpochEntry { epoch: LeaderEpoch(batch.frame.epoch), start_offset: Offset(batch.frame.base) });
+            entries.push(LeaderEpochEntry {
+                epoch: LeaderEpoch(batch.frame.epoch),
+                start_offset: Offset(batch.frame.base),
+            });
         }
     }
 }
@@ -319,9 +381,17 @@ fn runs<'a>(batches: impl Iterator<Item = &'a Seen>) -> Vec<Run> {
                 continue;
             }
         };
-        let run = Run { base: batch.frame.base, next: batch.frame.next, producer_id, producer_epoch, kind };
+        let run = Run {
+            base: batch.frame.base,
+            next: batch.frame.next,
+            producer_id,
+            producer_epoch,
+            kind,
+        };
         match runs.last_mut().filter(|_| open && kind == RunKind::Data) {
-            Some(last) if last.kind == kind && (last.producer_id, last.producer_epoch) == (producer_id, producer_epoch) => {
+            Some(last)
+                if last.kind == kind && (last.producer_id, last.producer_epoch) == (producer_id, producer_epoch) =>
+            {
                 last.next = run.next;
             }
             _ => runs.push(run),

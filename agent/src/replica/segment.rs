@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 
 use maxbrod_kafka::{
-    Batch, BatchError, ControlRecord, HEADER_LENGTH, LeaderEpoch, Offset, OffsetIndexEntry, Outcome, SegmentFile, check_crc, records,
+    Batch, BatchError, ControlRecord, HEADER_LENGTH, LeaderEpoch, Offset, OffsetIndexEntry, Outcome, SegmentFile,
+    check_crc, records,
 };
 
 use super::index::Index;
@@ -63,7 +64,12 @@ impl Segment {
     pub(crate) fn open(directory: &Directory, base: i64) -> io::Result<Self> {
         let log = directory.file(&SegmentFile::Log.name(Offset(base)))?;
         let index = directory.file(&SegmentFile::Index.name(Offset(base))).ok();
-        Ok(Self { base, facts: file_facts(&log)?, log, index })
+        Ok(Self {
+            base,
+            facts: file_facts(&log)?,
+            log,
+            index,
+        })
     }
 
     fn index(&self) -> Option<Index<'_>> {
@@ -74,7 +80,9 @@ impl Segment {
     /// The batch that starts at a position, if one does.
     pub(super) fn batch_at(&self, position: u64) -> io::Result<Option<Frame>> {
         let mut window = Window::new(&self.log);
-        Ok(Frame::parse(window.at(position, HEADER_LENGTH)?, position).ok().flatten())
+        Ok(Frame::parse(window.at(position, HEADER_LENGTH)?, position)
+            .ok()
+            .flatten())
     }
 
     /// The last batches, whole and with their CRC: from the last index entry that can be trusted to the end of the data.
@@ -128,7 +136,9 @@ impl Segment {
     fn confirms(&self, entry: &OffsetIndexEntry) -> io::Result<bool> {
         let position = entry.position as u64;
         let last = self.base.saturating_add(i64::from(entry.relative_offset));
-        let Some(frame) = self.batch_at(position)? else { return Ok(false) };
+        let Some(frame) = self.batch_at(position)? else {
+            return Ok(false);
+        };
         if frame.base < self.base || frame.next.saturating_sub(1) > last {
             return Ok(false);
         }
@@ -151,7 +161,11 @@ impl Segment {
                 Err(BatchError::Corrupt { position, reason }) => {
                     // Fewer bytes than a header: whatever they say, the batch is still being written.
                     let torn = bytes.len() < HEADER_LENGTH;
-                    return Ok(if torn { Stop::Unfinished } else { Stop::Damage(BatchError::Corrupt { position, reason }) });
+                    return Ok(if torn {
+                        Stop::Unfinished
+                    } else {
+                        Stop::Damage(BatchError::Corrupt { position, reason })
+                    });
                 }
                 Err(_) => return Ok(Stop::Unfinished),
             };
@@ -159,13 +173,19 @@ impl Segment {
             let mut marker = None;
             if look == Look::Whole || is_control {
                 let bytes = window.at(position, frame.length as usize)?;
-                let Some(bytes) = bytes.get(..frame.length as usize) else { return Ok(Stop::Unfinished) };
+                let Some(bytes) = bytes.get(..frame.length as usize) else {
+                    return Ok(Stop::Unfinished);
+                };
                 if let Some(header) = &frame.header {
                     if !check_crc(header, bytes) {
                         let reason = "its CRC does not match".to_owned();
                         return Ok(Stop::Damage(BatchError::Corrupt { position, reason }));
                     }
-                    marker = marker_of(&Batch { position, bytes, header: frame.header });
+                    marker = marker_of(&Batch {
+                        position,
+                        bytes,
+                        header: frame.header,
+                    });
                 }
             }
             show(Seen { frame, marker });
@@ -177,19 +197,38 @@ impl Segment {
 
 /// What a transaction marker says. A control batch that compaction emptied says nothing.
 fn marker_of(batch: &Batch<'_>) -> Option<Marker> {
-    let header = batch.header.filter(|header| header.attributes.is_control() && header.attributes.is_transactional())?;
+    let header = batch
+        .header
+        .filter(|header| header.attributes.is_control() && header.attributes.is_transactional())?;
     debug_assert!(header.attributes.is_control());
     match ControlRecord::decode(&records(batch)?.next()?.ok()?).ok()? {
-        ControlRecord::EndTransaction { outcome, coordinator_epoch } => Some(Marker { outcome, coordinator_epoch }),
+        ControlRecord::EndTransaction {
+            outcome,
+            coordinator_epoch,
+        } => Some(Marker {
+            outcome,
+            coordinator_epoch,
+        }),
         _ => None,
     }
 }
 
 /// The position of the first batch that ends above an offset; the end of the data if none does. With `hint`, a position where
 /// a batch may start, and does not start above the offset.
-pub(crate) fn locate(log: &File, directory: Option<&Directory>, base: i64, offset: i64, hint: Option<u64>) -> io::Result<Option<Frame>> {
+pub(crate) fn locate(
+    log: &File,
+    directory: Option<&Directory>,
+    base: i64,
+    offset: i64,
+    hint: Option<u64>,
+) -> io::Result<Option<Frame>> {
     let index = directory.and_then(|directory| directory.file(&SegmentFile::Index.name(Offset(base))).ok());
-    let segment = Segment { base, facts: file_facts(log)?, log: log.try_clone()?, index };
+    let segment = Segment {
+        base,
+        facts: file_facts(log)?,
+        log: log.try_clone()?,
+        index,
+    };
     let from_index = || -> io::Result<u64> {
         let Some(index) = segment.index() else { return Ok(0) };
         let relative = offset.saturating_sub(base);

@@ -11,7 +11,11 @@ use crate::disk::{Disk, Log, batch, directory_id, marker, topic_id, transactiona
 use crate::log_dir::{Catalog, LogDir, ReplicaError};
 use crate::partition::PartitionKey;
 
-const LAST: Ask = Ask { since: None, depth: 3, leader_epochs: true };
+const LAST: Ask = Ask {
+    since: None,
+    depth: 3,
+    leader_epochs: true,
+};
 
 struct Node {
     disk: Disk,
@@ -31,7 +35,10 @@ impl Node {
     }
 
     fn look(&self, ask: &Ask) -> Result<Observed, ReplicaError> {
-        let key = PartitionKey { topic_id: topic_id("topic"), partition: PartitionId(0) };
+        let key = PartitionKey {
+            topic_id: topic_id("topic"),
+            partition: PartitionId(0),
+        };
         let replica = self.catalog.open(key, Some("topic"))?;
         observe(&self.catalog, &replica, ask)
     }
@@ -57,7 +64,11 @@ fn the_last_batches_are_found_through_the_index() {
     let seen = node.look(&LAST).unwrap();
     assert_eq!((seen.log_start, seen.log_end, seen.whole), (0, 540, false));
     assert_eq!(nexts(&seen), [538, 539, 540]);
-    let epochs: Vec<_> = seen.leader_epochs.iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect();
+    let epochs: Vec<_> = seen
+        .leader_epochs
+        .iter()
+        .map(|entry| (entry.epoch.0, entry.start_offset.0))
+        .collect();
     assert_eq!(epochs, [(2, 0), (5, 500)]);
 }
 
@@ -68,10 +79,22 @@ fn a_report_goes_back_over_segments_to_where_the_last_one_was() {
     for _ in 0..6 {
         log.append(20, 900, 1).roll();
     }
-    let seen = node.look(&Ask { since: Some(50), depth: 2, leader_epochs: false }).unwrap();
+    let seen = node
+        .look(&Ask {
+            since: Some(50),
+            depth: 2,
+            leader_epochs: false,
+        })
+        .unwrap();
     assert_eq!(nexts(&seen), (49..=120).collect::<Vec<i64>>());
     assert!(!seen.whole);
-    let all = node.look(&Ask { since: None, depth: 1000, leader_epochs: false }).unwrap();
+    let all = node
+        .look(&Ask {
+            since: None,
+            depth: 1000,
+            leader_epochs: false,
+        })
+        .unwrap();
     assert_eq!((all.ends.len(), all.whole), (120, true));
 }
 
@@ -105,13 +128,20 @@ fn a_bit_flip_in_the_tail_is_reported_and_not_taken_for_the_end() {
     let log = Log::create(&node.disk.path("d2").join("other-0"), topic_id("other"), 0);
     drop(log);
     use std::os::unix::fs::FileExt as _;
-    let file = fs::OpenOptions::new().read(true).write(true).open(node.disk.path("d1/topic-0/00000000000000000000.log")).unwrap();
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(node.disk.path("d1/topic-0/00000000000000000000.log"))
+        .unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, log_end - 300).unwrap();
     file.write_all_at(&[byte[0] ^ 1], log_end - 300).unwrap();
     let error = node.look(&LAST).expect_err("must be reported");
     assert!(matches!(error, ReplicaError::Corrupt { .. }), "{error}");
-    assert!(error.to_string().contains("topic-0") && error.to_string().contains("CRC"), "{error}");
+    assert!(
+        error.to_string().contains("topic-0") && error.to_string().contains("CRC"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -133,10 +163,27 @@ fn a_later_look_reads_on_from_the_earlier_one_and_notices_a_truncation() {
     log.append(100, 900, 1);
     assert_eq!(node.look(&LAST).unwrap().log_end, 100);
     log.append(10, 900, 1);
-    assert_eq!(nexts(&node.look(&Ask { since: Some(100), depth: 2, leader_epochs: false }).unwrap()), (99..=110).collect::<Vec<_>>());
+    assert_eq!(
+        nexts(
+            &node
+                .look(&Ask {
+                    since: Some(100),
+                    depth: 2,
+                    leader_epochs: false
+                })
+                .unwrap()
+        ),
+        (99..=110).collect::<Vec<_>>()
+    );
     // Cut below what is remembered, and written anew to the same length.
     log.truncate(105).append(5, 900, 3);
-    let seen = node.look(&Ask { since: Some(100), depth: 1, leader_epochs: true }).unwrap();
+    let seen = node
+        .look(&Ask {
+            since: Some(100),
+            depth: 1,
+            leader_epochs: true,
+        })
+        .unwrap();
     assert_eq!((seen.log_end, seen.ends.last().unwrap().epoch), (110, 3));
     assert_eq!(seen.ends.iter().filter(|end| end.epoch == 3).count(), 5);
     assert_eq!(seen.leader_epochs.last().unwrap().start_offset, Offset(105));
@@ -151,8 +198,15 @@ fn epochs_that_kafka_has_not_written_down_yet_are_taken_from_the_batches() {
     log.append(20, 900, 4).append(20, 900, 6);
     fs::write(log.directory.join("leader-epoch-checkpoint"), old).unwrap();
     let seen = node.look(&LAST).unwrap();
-    let epochs: Vec<_> = seen.leader_epochs.iter().map(|entry| (entry.epoch, entry.start_offset.0)).collect();
-    assert_eq!(epochs, [(LeaderEpoch(1), 0), (LeaderEpoch(4), 10), (LeaderEpoch(6), 30)]);
+    let epochs: Vec<_> = seen
+        .leader_epochs
+        .iter()
+        .map(|entry| (entry.epoch, entry.start_offset.0))
+        .collect();
+    assert_eq!(
+        epochs,
+        [(LeaderEpoch(1), 0), (LeaderEpoch(4), 10), (LeaderEpoch(6), 30)]
+    );
     assert_eq!(nexts(&seen), [48, 49, 50]);
 }
 
@@ -162,14 +216,27 @@ fn records_below_the_log_start_are_not_reported() {
     let mut log = node.log();
     log.append(20, 900, 1);
     fs::write(node.disk.path("d1/log-start-offset-checkpoint"), "0\n1\ntopic 0 18\n").unwrap();
-    let seen = node.look(&Ask { since: None, depth: 100, leader_epochs: false }).unwrap();
+    let seen = node
+        .look(&Ask {
+            since: None,
+            depth: 100,
+            leader_epochs: false,
+        })
+        .unwrap();
     assert_eq!((seen.log_start, seen.log_end, seen.whole), (18, 20, true));
     assert_eq!(nexts(&seen), [19, 20]);
     // Kafka replaces the file.
     fs::write(node.disk.path("d1/new"), "0\n1\ntopic 0 20\n").unwrap();
-    fs::rename(node.disk.path("d1/new"), node.disk.path("d1/log-start-offset-checkpoint")).unwrap();
+    fs::rename(
+        node.disk.path("d1/new"),
+        node.disk.path("d1/log-start-offset-checkpoint"),
+    )
+    .unwrap();
     let seen = node.look(&LAST).unwrap();
-    assert_eq!((seen.log_start, seen.log_end, seen.whole, seen.ends.len()), (20, 20, true, 0));
+    assert_eq!(
+        (seen.log_start, seen.log_end, seen.whole, seen.ends.len()),
+        (20, 20, true, 0)
+    );
 }
 
 #[test]
@@ -184,12 +251,31 @@ fn transactions_are_told_with_neighbours_merged() {
     log.append_bytes(&transactional_batch(11, 1, 77, 3));
     log.append_bytes(&marker(13, 1, 77, 3, 1, 12));
     log.append_bytes(&marker(14, 1, 88, 0, 0, 13));
-    let seen = node.look(&Ask { since: Some(5), depth: 1, leader_epochs: false }).unwrap();
-    let runs: Vec<_> = seen.transactional.iter().map(|run| (run.base, run.next, run.producer_id, run.kind)).collect();
+    let seen = node
+        .look(&Ask {
+            since: Some(5),
+            depth: 1,
+            leader_epochs: false,
+        })
+        .unwrap();
+    let runs: Vec<_> = seen
+        .transactional
+        .iter()
+        .map(|run| (run.base, run.next, run.producer_id, run.kind))
+        .collect();
     let commit = RunKind::Marker(Outcome::Commit, LeaderEpoch(12));
     let abort = RunKind::Marker(Outcome::Abort, LeaderEpoch(13));
     let data = RunKind::Data;
-    assert_eq!(runs, [(5, 9, 77, data), (9, 11, 88, data), (11, 13, 77, data), (13, 14, 77, commit), (14, 15, 88, abort)]);
+    assert_eq!(
+        runs,
+        [
+            (5, 9, 77, data),
+            (9, 11, 88, data),
+            (11, 13, 77, data),
+            (13, 14, 77, commit),
+            (14, 15, 88, abort)
+        ]
+    );
 }
 
 #[test]
@@ -206,7 +292,11 @@ fn a_replica_is_found_in_whichever_log_dir_it_moves_to() {
     assert_eq!(node.look(&LAST).unwrap().log_end, 5);
     fs::rename(node.disk.path("d1/topic-0"), node.disk.path("d2/topic-0")).unwrap();
     assert_eq!(node.look(&LAST).unwrap().log_end, 5);
-    fs::rename(node.disk.path("d2/topic-0"), node.disk.path("d2/topic-0.0123456789abcdef0123456789abcdef-delete")).unwrap();
+    fs::rename(
+        node.disk.path("d2/topic-0"),
+        node.disk.path("d2/topic-0.0123456789abcdef0123456789abcdef-delete"),
+    )
+    .unwrap();
     assert!(matches!(node.look(&LAST), Err(ReplicaError::Missing { .. })));
 }
 
@@ -226,8 +316,18 @@ fn segments_that_roll_and_vanish_meanwhile_do_not_confuse_the_look() {
     });
     let mut last = 0;
     while !writer.is_finished() {
-        let seen = node.look(&Ask { since: Some(last), depth: 1, leader_epochs: false }).unwrap();
-        assert!(seen.log_end >= last, "the log went back from {last} to {}", seen.log_end);
+        let seen = node
+            .look(&Ask {
+                since: Some(last),
+                depth: 1,
+                leader_epochs: false,
+            })
+            .unwrap();
+        assert!(
+            seen.log_end >= last,
+            "the log went back from {last} to {}",
+            seen.log_end
+        );
         last = seen.log_end;
     }
     let end = writer.join().unwrap();
@@ -235,7 +335,7 @@ fn segments_that_roll_and_vanish_meanwhile_do_not_confuse_the_look() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn a_log_of_any_shape_is_told_as_it_is(

@@ -19,12 +19,21 @@ pub(super) struct Window<'f> {
 
 impl<'f> Window<'f> {
     pub(super) fn new(file: &'f File) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, filled: 0, step: SMALL }
+        Self {
+            file,
+            buffer: Vec::new(),
+            start: 0,
+            filled: 0,
+            step: SMALL,
+        }
     }
 
     /// The bytes from `position` on: at least `needed`, unless the file ends before.
     pub(super) fn at(&mut self, position: u64, needed: usize) -> io::Result<&[u8]> {
-        let buffered = position.checked_sub(self.start).map(|skip| skip as usize).filter(|skip| *skip <= self.filled);
+        let buffered = position
+            .checked_sub(self.start)
+            .map(|skip| skip as usize)
+            .filter(|skip| *skip <= self.filled);
         let has_all = buffered.is_some_and(|skip| self.filled - skip >= needed);
         if !has_all {
             // Straight on, or a jump?

@@ -23,7 +23,10 @@ pub(super) struct Connected {
 
 /// Connects, with TLS unless the configuration says otherwise. The files are read each time: certificates get renewed.
 pub(super) async fn connect(config: &Config) -> Result<Connected, Trouble> {
-    let contract = |reason: String| AgentError::Contract { coordinator: config.coordinator.clone(), reason };
+    let contract = |reason: String| AgentError::Contract {
+        coordinator: config.coordinator.clone(),
+        reason,
+    };
     let endpoint = Endpoint::from_shared(config.coordinator.clone()).map_err(|error| contract(error.to_string()))?;
     let mut endpoint = endpoint
         .connect_timeout(CONNECT)
@@ -32,20 +35,32 @@ pub(super) async fn connect(config: &Config) -> Result<Connected, Trouble> {
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
     if let Some(tls) = config.tls.as_ref().filter(|_| !config.insecure) {
-        endpoint = endpoint.tls_config(tls_config(tls)?).map_err(|error| contract(causes(&error)))?;
+        endpoint = endpoint
+            .tls_config(tls_config(tls)?)
+            .map_err(|error| contract(causes(&error)))?;
     }
-    let channel = endpoint.connect().await.map_err(|error| tonic::Status::unavailable(causes(&error)))?;
+    let channel = endpoint
+        .connect()
+        .await
+        .map_err(|error| tonic::Status::unavailable(causes(&error)))?;
     let client = AgentsClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
     Ok(Connected { client })
 }
 
 fn tls_config(tls: &Tls) -> Result<ClientTlsConfig, AgentError> {
     let (ca, cert, key) = (read(&tls.ca)?, read(&tls.cert)?, read(&tls.key)?);
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).identity(Identity::from_pem(cert, key)))
+    Ok(ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(ca))
+        .identity(Identity::from_pem(cert, key)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, AgentError> {
-    let failed = |reason| AgentError::Config(ConfigError::Read { path: path.to_owned(), reason });
+    let failed = |reason| {
+        AgentError::Config(ConfigError::Read {
+            path: path.to_owned(),
+            reason,
+        })
+    };
     std::fs::read(path).map_err(failed)
 }
 

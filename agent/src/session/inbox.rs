@@ -30,7 +30,12 @@ impl Inbox {
     pub(super) fn new(context: Arc<Context>, link: Arc<Link>) -> Self {
         let (phases, queries) = mpsc::channel(QUERIES);
         tokio::spawn(phase::answer_all(Arc::clone(&context), Arc::clone(&link), queries));
-        Self { context, link, phases, assignment: None }
+        Self {
+            context,
+            link,
+            phases,
+            assignment: None,
+        }
     }
 
     /// Takes a message. Returns why the session is over, if it is.
@@ -59,23 +64,41 @@ impl Inbox {
     fn metadata(&self, query: wire::MetadataQuery) {
         let (context, link) = (Arc::clone(&self.context), Arc::clone(&self.link));
         tokio::task::spawn_blocking(move || {
-            let mut send = |reply| link.up.blocking_send(wire::FromAgent { message: Some(Up::Metadata(reply)) }).is_ok();
+            let mut send = |reply| {
+                link.up
+                    .blocking_send(wire::FromAgent {
+                        message: Some(Up::Metadata(reply)),
+                    })
+                    .is_ok()
+            };
             if context.node.is_controller() {
                 metadata_log::answer(&context.node.metadata_log_dir, &query, &mut send);
             } else {
                 let error = "this node is no controller".to_owned();
-                send(wire::MetadataReply { request: query.request, error, last: true, ..wire::MetadataReply::default() });
+                send(wire::MetadataReply {
+                    request: query.request,
+                    error,
+                    last: true,
+                    ..wire::MetadataReply::default()
+                });
             }
         });
     }
 
     async fn assignment(&mut self, piece: wire::Assignment) {
-        let started = self.assignment.take().filter(|(run, generation, _)| (*run, *generation) == (piece.run, piece.generation));
+        let started = self
+            .assignment
+            .take()
+            .filter(|(run, generation, _)| (*run, *generation) == (piece.run, piece.generation));
         let (run, generation, mut partitions) = started.unwrap_or((piece.run, piece.generation, Vec::new()));
         for partition in &piece.partitions {
             match SourcePartition::from_wire(partition) {
                 Some(partition) => partitions.push(partition),
-                None => tracing::warn!(topic = partition.topic, partition = partition.partition, "a malformed assignment is left out"),
+                None => tracing::warn!(
+                    topic = partition.topic,
+                    partition = partition.partition,
+                    "a malformed assignment is left out"
+                ),
             }
         }
         if !piece.last {
@@ -93,7 +116,10 @@ impl Inbox {
             context.watch.retain(|key| keys.contains(key));
             for partition in assigned.iter().filter(|partition| !context.watch.has(&partition.key)) {
                 // Unwatched ones are found by the walk.
-                let _ = context.catalog.open(partition.key, Some(&partition.topic)).map(|replica| context.watch.add(&replica));
+                let _ = context
+                    .catalog
+                    .open(partition.key, Some(&partition.topic))
+                    .map(|replica| context.watch.add(&replica));
             }
         });
     }
@@ -115,7 +141,12 @@ impl Inbox {
     }
 
     async fn run_ended(&self, ended: wire::RunEnded) {
-        tracing::info!(run = ended.run, committed = ended.committed, open_run = ended.open_run, "a run ended");
+        tracing::info!(
+            run = ended.run,
+            committed = ended.committed,
+            open_run = ended.open_run,
+            "a run ended"
+        );
         self.link.open_run.store(ended.open_run, Ordering::Release);
         self.context.shipper.open_run(ended.open_run);
         let pins = Arc::clone(&self.context.pins);

@@ -26,8 +26,20 @@ const THREADS: usize = 4;
 /// Answers queries in the order in which they come, until the session is over.
 pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queries: mpsc::Receiver<wire::PhaseQuery>) {
     while let Some(query) = queries.recv().await {
+        if query.phase() == wire::Phase::M {
+            // The attempt before may have ended with a coordinator that could not say so any more.
+            let (context, run, attempt) = (Arc::clone(&context), query.run, query.attempt);
+            let _ = tokio::task::spawn_blocking(move || context.pins.keep_only_attempt(run, attempt)).await;
+        }
         let (run, attempt, phase, request) = (query.run, query.attempt, query.phase, query.request);
-        let header = wire::PhaseReports { run, attempt, phase, request, reports: Vec::new(), last: false };
+        let header = wire::PhaseReports {
+            run,
+            attempt,
+            phase,
+            request,
+            reports: Vec::new(),
+            last: false,
+        };
         let query = Arc::new(query);
         let groups = query.partitions.len().div_ceil(GROUP);
         for group in 0..groups {
@@ -35,11 +47,16 @@ pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queri
             let reports = tokio::task::spawn_blocking(move || report_group(&asking, &asked, group * GROUP)).await;
             let Ok(reports) = reports else { continue };
             for reports in pieces(reports) {
-                link.send(Up::Reports(wire::PhaseReports { reports, ..header.clone() })).await;
+                link.send(Up::Reports(wire::PhaseReports {
+                    reports,
+                    ..header.clone()
+                }))
+                .await;
             }
         }
         if query.last {
-            link.send(Up::Reports(wire::PhaseReports { last: true, ..header })).await;
+            link.send(Up::Reports(wire::PhaseReports { last: true, ..header }))
+                .await;
         }
     }
 }
@@ -67,9 +84,19 @@ fn report_group(context: &Context, query: &wire::PhaseQuery, from: usize) -> Vec
     std::thread::scope(|scope| {
         let threads: Vec<_> = partitions
             .chunks(share)
-            .map(|share| scope.spawn(move || share.iter().map(|partition| report(context, query, partition)).collect::<Vec<_>>()))
+            .map(|share| {
+                scope.spawn(move || {
+                    share
+                        .iter()
+                        .map(|partition| report(context, query, partition))
+                        .collect::<Vec<_>>()
+                })
+            })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_default())
+            .collect()
     })
 }
 
@@ -81,7 +108,9 @@ fn report(context: &Context, query: &wire::PhaseQuery, asked: &wire::PartitionQu
     };
     let result = match PartitionKey::from_wire(&asked.topic_id, asked.partition) {
         Some(key) => observe_one(context, query, asked, key),
-        None => Err(ReplicaError::Missing { partition: asked.topic.clone() }),
+        None => Err(ReplicaError::Missing {
+            partition: asked.topic.clone(),
+        }),
     };
     match result {
         Ok((replica, observed)) => {
@@ -113,7 +142,11 @@ fn observe_one(
     key: PartitionKey,
 ) -> Result<(Replica, Observed), ReplicaError> {
     let replica = context.catalog.open(key, Some(&asked.topic))?;
-    let ask = Ask { since: asked.since, depth: query.depth as usize, leader_epochs: asked.leader_epochs };
+    let ask = Ask {
+        since: asked.since,
+        depth: query.depth as usize,
+        leader_epochs: asked.leader_epochs,
+    };
     let observed = observe(&context.catalog, &replica, &ask)?;
     Ok((replica, observed))
 }
@@ -127,20 +160,39 @@ fn pin(
     from: i64,
 ) -> Result<(), String> {
     let id = replica.log_dir.id;
-    let directory = context.pins.directory(&id).ok_or_else(|| "its log dir has no place for pins".to_owned())?;
+    let directory = context
+        .pins
+        .directory(&id)
+        .ok_or_else(|| "its log dir has no place for pins".to_owned())?;
     let space = replica.log_dir.space().map_err(|error| error.to_string())?;
     if pressure(space, context.config.limits.min_free) == Pressure::Hard {
-        return Err(format!("{} is nearly full; make room there", replica.log_dir.path.display()));
+        return Err(format!(
+            "{} is nearly full; make room there",
+            replica.log_dir.path.display()
+        ));
     }
     // What was shipped early need not be pinned. A compacted log is read as a whole: any of its files can be replaced.
     let from = if asked.compacted {
         i64::MIN
     } else {
-        let shipped = context.state.last_chunk(query.run, &replica.key).map_err(|error| error.to_string())?;
+        let shipped = context
+            .state
+            .last_chunk(query.run, &replica.key)
+            .map_err(|error| error.to_string())?;
         shipped.map_or(from, |row| row.next.max(from)).max(observed.log_start)
     };
-    let pinned = pin::take(&context.catalog, replica, directory, query.run, query.attempt, from, observed.log_start);
-    context.pins.hold(replica.key, pinned.map_err(|error| error.to_string())?);
+    let pinned = pin::take(
+        &context.catalog,
+        replica,
+        directory,
+        query.run,
+        query.attempt,
+        from,
+        observed.log_start,
+    );
+    context
+        .pins
+        .hold(replica.key, pinned.map_err(|error| error.to_string())?);
     Ok(())
 }
 
@@ -149,11 +201,18 @@ fn fill(report: &mut wire::PartitionReport, replica: &Replica, observed: &Observ
     report.log_end = observed.log_end;
     report.whole = observed.whole;
     report.directory_id = replica.log_dir.id.0.0.to_vec().into();
-    let end = |end: &crate::replica::End| wire::BatchEnd { end_offset: end.next, leader_epoch: end.epoch, crc: end.crc };
+    let end = |end: &crate::replica::End| wire::BatchEnd {
+        end_offset: end.next,
+        leader_epoch: end.epoch,
+        crc: end.crc,
+    };
     report.batches = observed.ends.iter().map(end).collect();
     let epochs = observed.leader_epochs.iter();
     report.leader_epochs = epochs
-        .map(|entry| wire::LeaderEpochEntry { epoch: entry.epoch.0, start_offset: entry.start_offset.0 })
+        .map(|entry| wire::LeaderEpochEntry {
+            epoch: entry.epoch.0,
+            start_offset: entry.start_offset.0,
+        })
         .collect();
     report.transactional = observed.transactional.iter().map(transactional).collect();
 }

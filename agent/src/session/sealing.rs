@@ -17,8 +17,14 @@ pub(super) struct SealingKeys {
 
 impl SealingKeys {
     /// What to seal with in a session: as before, unless the repository's id key, recipients or level changed.
-    pub(super) fn sealing(&mut self, welcome: &wire::Welcome, state: &State, random: &dyn Random) -> Result<Arc<Sealing>, String> {
-        let id_key = IdKey::from_slice(&welcome.id_key).ok_or_else(|| format!("its id key has {} bytes instead of 32", welcome.id_key.len()))?;
+    pub(super) fn sealing(
+        &mut self,
+        welcome: &wire::Welcome,
+        state: &State,
+        random: &dyn Random,
+    ) -> Result<Arc<Sealing>, String> {
+        let id_key = IdKey::from_slice(&welcome.id_key)
+            .ok_or_else(|| format!("its id key has {} bytes instead of 32", welcome.id_key.len()))?;
         if let Some((sealing, recipients)) = &self.current
             && sealing.id_key.as_bytes() == id_key.as_bytes()
             && sealing.zstd_level == welcome.zstd_level
@@ -26,18 +32,28 @@ impl SealingKeys {
         {
             return Ok(Arc::clone(sealing));
         }
-        let recipients = welcome.recipients.iter().map(|text| text.parse()).collect::<Result<Vec<Recipient>, _>>();
+        let recipients = welcome
+            .recipients
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<Vec<Recipient>, _>>();
         let recipients = recipients.map_err(|error| error.to_string())?;
         let key = match recipients.as_slice() {
             [] => None,
             recipients => {
                 let key = SealingKey::generate(random);
                 let wrapped = key.wrap(recipients).map_err(|error| error.to_string())?;
-                state.add_key(&key.id().0, &wrapped).map_err(|error| error.to_string())?;
+                state
+                    .add_key(&key.id().0, &wrapped)
+                    .map_err(|error| error.to_string())?;
                 Some(key)
             }
         };
-        let sealing = Arc::new(Sealing { id_key, key, zstd_level: welcome.zstd_level });
+        let sealing = Arc::new(Sealing {
+            id_key,
+            key,
+            zstd_level: welcome.zstd_level,
+        });
         self.current = Some((Arc::clone(&sealing), welcome.recipients.clone()));
         Ok(sealing)
     }

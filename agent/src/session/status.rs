@@ -38,7 +38,11 @@ pub(super) fn log_dirs(context: &Context) -> Vec<wire::LogDir> {
 
 fn describe(context: &Context, log_dir: &LogDir) -> wire::LogDir {
     let space = log_dir.space().ok();
-    let method = match context.pins.directory(&log_dir.id).map(crate::pin::PinDirectory::method) {
+    let method = match context
+        .pins
+        .directory(&log_dir.id)
+        .map(crate::pin::PinDirectory::method)
+    {
         Some(PinMethod::Link) => wire::PinMethod::Link,
         Some(PinMethod::Descriptor) => wire::PinMethod::Descriptor,
         None => wire::PinMethod::Unspecified,

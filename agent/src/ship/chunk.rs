@@ -26,7 +26,10 @@ pub(crate) struct Known {
 impl Known {
     /// Where a chunk is, if it need not be stored.
     pub(crate) fn place(&self, id: &ContentId) -> Option<Place> {
-        self.own.get(id).copied().or_else(|| self.base.contains(id).then_some(Place::Base))
+        self.own
+            .get(id)
+            .copied()
+            .or_else(|| self.base.contains(id).then_some(Place::Base))
     }
 }
 
@@ -42,7 +45,13 @@ pub(crate) struct Storer {
 impl Storer {
     pub(crate) fn new(sealing: Arc<Sealing>, random: Arc<dyn Random>) -> Self {
         let sealer = Sealer::new(sealing.id_key.clone(), sealing.key.clone());
-        Self { sealing, sealer, opener: Opener::new(), sealed: Vec::new(), random }
+        Self {
+            sealing,
+            sealer,
+            opener: Opener::new(),
+            sealed: Vec::new(),
+            random,
+        }
     }
 
     /// Whether it seals as this session wants it.
@@ -78,10 +87,22 @@ impl Storer {
             return Ok(row);
         }
         let mostly_compressed = draft.compressed * MOSTLY.1 >= bytes.len() as u64 * MOSTLY.0;
-        let compression = if mostly_compressed { Compression::None } else { Compression::Zstd(self.sealing.zstd_level) };
+        let compression = if mostly_compressed {
+            Compression::None
+        } else {
+            Compression::Zstd(self.sealing.zstd_level)
+        };
         self.sealed.clear();
-        self.sealer.seal_with_id(Role::Chunk, id, bytes, compression, self.random.as_ref(), &mut self.sealed)?;
-        self.sealer.check(&mut self.opener, Role::Chunk, id, bytes, &self.sealed)?;
+        self.sealer.seal_with_id(
+            Role::Chunk,
+            id,
+            bytes,
+            compression,
+            self.random.as_ref(),
+            &mut self.sealed,
+        )?;
+        self.sealer
+            .check(&mut self.opener, Role::Chunk, id, bytes, &self.sealed)?;
         packer.add(label, self.sealer.key_id(), &self.sealed, &mut row)?;
         Ok(row)
     }

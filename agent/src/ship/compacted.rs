@@ -41,20 +41,32 @@ impl Job<'_> {
     }
 
     /// Ships everything up to the cut.
-    pub(super) fn ship_compacted_to_cut(&mut self, order: &Order, source: &Source, is_pinned: bool) -> Result<Shipped, ShipError> {
+    pub(super) fn ship_compacted_to_cut(
+        &mut self,
+        order: &Order,
+        source: &Source,
+        is_captured: bool,
+    ) -> Result<Shipped, ShipError> {
         let (log_start, end) = (source.log_start, order.cut.end.next);
         if log_start >= end {
-            return Err(source.different(log_start, format!("the log now starts at {log_start}, the cut is at {end}")));
+            return Err(source.different(
+                log_start,
+                format!("the log now starts at {log_start}, the cut is at {end}"),
+            ));
         }
         let Some(last) = source.segment_of(end.saturating_sub(1)) else {
             return Err(source.different(log_start, format!("nothing is there below the cut at {end}")));
         };
-        if !is_pinned && last + 1 < source.segments.len() {
+        if !is_captured && last + 1 < source.segments.len() {
             // Its cleaner may have removed what later records replaced: that is not the state at the cut.
             return Err(source.different(source.active(), format!("a segment was rolled after the cut at {end}")));
         }
         let known = self.known_of_compacted()?;
-        let mut shipped = Shipped { log_start, inherited_to: log_start, ..Shipped::default() };
+        let mut shipped = Shipped {
+            log_start,
+            inherited_to: log_start,
+            ..Shipped::default()
+        };
         for segment in 0..=last {
             let cut = (segment == last).then_some(&order.cut);
             let part = self.ship_segment(source, segment, cut, &known)?;
@@ -72,13 +84,31 @@ impl Job<'_> {
     }
 
     fn known_of_compacted(&self) -> Result<Known, ShipError> {
-        let base = if self.partition.base.is_some() { self.base_ids()? } else { Default::default() };
-        let own = self.shared.state.chunks(self.run, &self.partition.key, ChunkKind::Log)?;
-        Ok(Known { base, own: own.into_iter().map(|row| (row.id, row.place)).collect() })
+        let base = if self.partition.base.is_some() {
+            self.base_ids()?
+        } else {
+            Default::default()
+        };
+        let own = self
+            .shared
+            .state
+            .chunks(self.run, &self.partition.key, ChunkKind::Log)?;
+        Ok(Known {
+            base,
+            own: own.into_iter().map(|row| (row.id, row.place)).collect(),
+        })
     }
 
-    fn ship_segment(&mut self, source: &Source, index: usize, cut: Option<&Cut>, known: &Known) -> Result<SegmentShipped, ShipError> {
-        let Some(base) = source.segments.get(index).map(|segment| segment.base) else { return Ok(SegmentShipped::default()) };
+    fn ship_segment(
+        &mut self,
+        source: &Source,
+        index: usize,
+        cut: Option<&Cut>,
+        known: &Known,
+    ) -> Result<SegmentShipped, ShipError> {
+        let Some(base) = source.segments.get(index).map(|segment| segment.base) else {
+            return Ok(SegmentShipped::default());
+        };
         let (file, facts) = source.open(index)?;
         let mut chunks = self.unchanged(&file, &facts, base, cut, known)?;
         let is_closed = index + 1 < source.segments.len();
@@ -90,12 +120,21 @@ impl Job<'_> {
         let mut read = 0;
         if !is_complete {
             let open = chunks.iter().rev().take_while(|chunk| !chunk.closed).count();
-            let tail = chunks.iter().skip(chunks.len() - open).map(|chunk| TailPiece { base: chunk.base, length: chunk.length });
+            let tail = chunks.iter().skip(chunks.len() - open).map(|chunk| TailPiece {
+                base: chunk.base,
+                length: chunk.length,
+            });
             let merged = pieces_to_merge(&tail.collect::<Vec<_>>(), facts.size.saturating_sub(reached));
             chunks.truncate(chunks.len() - merged);
             let from = (index, chunks.last().map_or(0, |chunk| chunk.end));
             let until = cut.map(|cut| cut.end.next);
-            let rules = Rules { contiguous: false, by_segment: true, epochs: cut.map(|cut| &cut.epochs), until, segments: index + 1 };
+            let rules = Rules {
+                contiguous: false,
+                by_segment: true,
+                epochs: cut.map(|cut| &cut.epochs),
+                until,
+                segments: index + 1,
+            };
             let mut new = Vec::new();
             read = self.read(
                 source,
@@ -123,16 +162,33 @@ impl Job<'_> {
             chunks.extend(new);
             self.remember(base, &facts, &chunks)?;
         }
-        let own = self.shared.state.chunks(self.run, &self.partition.key, ChunkKind::Log)?;
-        let known = Known { base: known.base.clone(), own: own.into_iter().map(|row| (row.id, row.place)).collect() };
-        let rows = chunks.iter().map(|chunk| row_of(chunk, &known, source, base)).collect::<Result<_, _>>()?;
+        let own = self
+            .shared
+            .state
+            .chunks(self.run, &self.partition.key, ChunkKind::Log)?;
+        let known = Known {
+            base: known.base.clone(),
+            own: own.into_iter().map(|row| (row.id, row.place)).collect(),
+        };
+        let rows = chunks
+            .iter()
+            .map(|chunk| row_of(chunk, &known, source, base))
+            .collect::<Result<_, _>>()?;
         Ok(SegmentShipped { rows, read })
     }
 
     fn remember(&self, base: i64, facts: &FileFacts, chunks: &[SegmentChunk]) -> Result<(), ShipError> {
         // Without a birth time an inode number that is used again can't be told apart.
-        let Some(birth) = facts.birth.and_then(|birth| i64::try_from(birth).ok()) else { return Ok(()) };
-        let row = SegmentRow { base, device: facts.device, inode: facts.inode, birth, chunks: chunks.to_vec() };
+        let Some(birth) = facts.birth.and_then(|birth| i64::try_from(birth).ok()) else {
+            return Ok(());
+        };
+        let row = SegmentRow {
+            base,
+            device: facts.device,
+            inode: facts.inode,
+            birth,
+            chunks: chunks.to_vec(),
+        };
         Ok(self.shared.state.put_segment(&self.partition.key, &row)?)
     }
 
@@ -151,9 +207,12 @@ impl Job<'_> {
         let same = |row: &SegmentRow| {
             row.base == base && (row.device, row.inode) == (facts.device, facts.inode) && Some(row.birth) == birth
         };
-        let Some(row) = rows.into_iter().find(same) else { return Ok(Vec::new()) };
+        let Some(row) = rows.into_iter().find(same) else {
+            return Ok(Vec::new());
+        };
         let is_usable = |chunk: &SegmentChunk| {
-            known.place(&chunk.id).is_some() && cut.is_none_or(|cut| chunk.next <= cut.end.next && cut.epochs.allow(chunk.epoch, chunk.next - 1))
+            known.place(&chunk.id).is_some()
+                && cut.is_none_or(|cut| chunk.next <= cut.end.next && cut.epochs.allow(chunk.epoch, chunk.next - 1))
         };
         let mut chunks: Vec<SegmentChunk> = row.chunks.into_iter().take_while(is_usable).collect();
         while chunks.last().is_some_and(|chunk| !is_there(file, chunk)) {
@@ -165,14 +224,18 @@ impl Job<'_> {
 
 fn is_there(file: &File, chunk: &SegmentChunk) -> bool {
     let mut bytes = [0; HEADER_LENGTH];
-    let Ok(read) = file.read_at(&mut bytes, chunk.last_batch) else { return false };
+    let Ok(read) = file.read_at(&mut bytes, chunk.last_batch) else {
+        return false;
+    };
     let frame = Frame::parse(bytes.get(..read).unwrap_or_default(), chunk.last_batch);
     let expected = (chunk.next, chunk.epoch, chunk.crc, chunk.end);
     matches!(frame, Ok(Some(frame)) if (frame.next, frame.epoch, frame.crc, frame.end()) == expected)
 }
 
 fn row_of(chunk: &SegmentChunk, known: &Known, source: &Source, base: i64) -> Result<ChunkRow, ShipError> {
-    let place = known.place(&chunk.id).ok_or_else(|| source.different(base, "a chunk that was stored is forgotten".to_owned()))?;
+    let place = known
+        .place(&chunk.id)
+        .ok_or_else(|| source.different(base, "a chunk that was stored is forgotten".to_owned()))?;
     Ok(ChunkRow {
         id: chunk.id,
         base: chunk.base,

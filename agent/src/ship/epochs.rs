@@ -31,16 +31,24 @@ impl Epochs {
 
     /// Whether both say the same for the offsets that both know in `from..to`.
     pub(crate) fn agree(&self, other: &Self, from: i64, to: i64) -> bool {
-        let (Some(mine), Some(theirs)) = (self.entries.first(), other.entries.first()) else { return true };
+        let (Some(mine), Some(theirs)) = (self.entries.first(), other.entries.first()) else {
+            return true;
+        };
         let from = from.max(mine.start).max(theirs.start);
         // An epoch can only change where one of the lists has an entry.
         let starts = self.entries.iter().chain(&other.entries).map(|entry| entry.start);
-        starts.chain([from]).filter(|start| (from..to).contains(start)).all(|start| self.at(start) == other.at(start))
+        starts
+            .chain([from])
+            .filter(|start| (from..to).contains(start))
+            .all(|start| self.at(start) == other.at(start))
     }
 }
 
 impl From<&[LeaderEpochEntry]> for Epochs {
     fn from(entries: &[LeaderEpochEntry]) -> Self {
-        Self::new(entries.iter().map(|entry| EpochRun { epoch: entry.epoch.0, start: entry.start_offset.0 }))
+        Self::new(entries.iter().map(|entry| EpochRun {
+            epoch: entry.epoch.0,
+            start: entry.start_offset.0,
+        }))
     }
 }

@@ -16,18 +16,32 @@ pub(crate) enum ShipError {
     Vanished { partition: String, segment: String },
     /// What was read is not what it must be; a new capture may do better.
     #[error("read {segment} of {partition}: {reason}")]
-    Different { partition: String, segment: String, reason: String },
+    Different {
+        partition: String,
+        segment: String,
+        reason: String,
+    },
     /// Bytes that Kafka would not take either.
     #[error("read {segment} of {partition}: {reason}; let Kafka replace this replica from another one")]
-    Damaged { partition: String, segment: String, reason: String },
+    Damaged {
+        partition: String,
+        segment: String,
+        reason: String,
+    },
     /// The operating system refuses.
     #[error("read {segment} of {partition}: {reason}")]
-    Unreadable { partition: String, segment: String, reason: io::Error },
+    Unreadable {
+        partition: String,
+        segment: String,
+        reason: io::Error,
+    },
     /// The replica is not here, or not whole.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
     /// Its pins were dropped.
-    #[error("ship {partition}: its pins were dropped because {log_dir} is nearly full; make room there and take the snapshot again")]
+    #[error(
+        "ship {partition}: its pins were dropped because {log_dir} is nearly full; make room there and take the snapshot again"
+    )]
     DiskSpace { partition: String, log_dir: String },
     /// Packing failed.
     #[error(transparent)]
@@ -82,13 +96,18 @@ impl ShipError {
             | Self::Replica(_)
             | Self::DiskSpace { .. }
             | Self::NotAssigned { .. } => true,
-            Self::Pack(_) | Self::State(_) | Self::Repository(_) | Self::BaseChunks { .. } | Self::CalledOff { .. } => false,
+            Self::Pack(_) | Self::State(_) | Self::Repository(_) | Self::BaseChunks { .. } | Self::CalledOff { .. } => {
+                false
+            }
         }
     }
 
     /// Whether capturing the partition again may help.
     pub(crate) fn try_again(&self) -> bool {
-        matches!(self, Self::Vanished { .. } | Self::Different { .. } | Self::Damaged { .. } | Self::Pack(PackError::Lost { .. }))
+        matches!(
+            self,
+            Self::Vanished { .. } | Self::Different { .. } | Self::Damaged { .. } | Self::Pack(PackError::Lost { .. })
+        )
     }
 
     /// Whether nobody waits for an answer any more.

@@ -80,12 +80,17 @@ async fn finish(
     if from_state {
         let rows = shared.state.chunks(order.run, &order.key, ChunkKind::Log)?;
         let end = order.cut.end.next;
-        shipped.chunks = rows.into_iter().filter(|row| row.next > shipped.log_start && row.next <= end).collect();
+        shipped.chunks = rows
+            .into_iter()
+            .filter(|row| row.next > shipped.log_start && row.next <= end)
+            .collect();
     }
     if !shared.queue.wants(order) {
         return Ok(());
     }
-    let Some(link) = connected(&mut shared.links.clone()).await else { return Ok(()) };
+    let Some(link) = connected(&mut shared.links.clone()).await else {
+        return Ok(());
+    };
     for message in messages(shared, order, &shipped, &names) {
         link.send(Message::Shipped(message)).await;
     }
@@ -121,15 +126,28 @@ fn messages<'a>(
     let pieces = shipped.chunks.len().div_ceil(CHUNKS).max(1);
     (0..pieces).map(move |piece| {
         let rows = shipped.chunks.iter().skip(piece * CHUNKS).take(CHUNKS);
-        wire::ShippedPartition { chunks: rows.map(|row| chunk(row, names)).collect(), more: piece + 1 < pieces, ..header.clone() }
+        wire::ShippedPartition {
+            chunks: rows.map(|row| chunk(row, names)).collect(),
+            more: piece + 1 < pieces,
+            ..header.clone()
+        }
     })
 }
 
 fn chunk(row: &ChunkRow, names: &HashMap<PackId, PackName>) -> wire::ShippedChunk {
     let place = match row.place {
         Place::Base => None,
-        Place::Pack { pack, position, length, key } => names.get(&pack).map(|name| wire::PackPlace {
-            pack: Some(wire::PackName { run: name.run, epoch: name.epoch, sequence: name.sequence }),
+        Place::Pack {
+            pack,
+            position,
+            length,
+            key,
+        } => names.get(&pack).map(|name| wire::PackPlace {
+            pack: Some(wire::PackName {
+                run: name.run,
+                epoch: name.epoch,
+                sequence: name.sequence,
+            }),
             position,
             length,
             key_id: key.map(|key| key.0.to_vec()).unwrap_or_default().into(),

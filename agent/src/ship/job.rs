@@ -61,13 +61,24 @@ impl Job<'_> {
         mut take: impl FnMut(&Draft, ChunkRow) -> After,
     ) -> Result<u64, ShipError> {
         let label = self.label(ChunkKind::Log);
-        let Self { shared, storer, buffer, partition, is_wanted, .. } = self;
+        let Self {
+            shared,
+            storer,
+            buffer,
+            partition,
+            is_wanted,
+            ..
+        } = self;
         let mut reader = Reader::new(source, from, rules, &shared.throttle, buffer);
         loop {
             if !is_wanted() {
-                return Err(ShipError::CalledOff { partition: partition.name() });
+                return Err(ShipError::CalledOff {
+                    partition: partition.name(),
+                });
             }
-            let Some((draft, bytes)) = reader.next_chunk()? else { break };
+            let Some((draft, bytes)) = reader.next_chunk()? else {
+                break;
+            };
             if let After::Stop = judge(&draft) {
                 break;
             }
@@ -81,13 +92,22 @@ impl Job<'_> {
     }
 
     fn label(&self, kind: ChunkKind) -> Label {
-        Label { run: self.run, class: self.partition.class, partition: self.partition.key, kind }
+        Label {
+            run: self.run,
+            class: self.partition.class,
+            partition: self.partition.key,
+            kind,
+        }
     }
 
     /// Ships a log of which no record is kept.
     pub(super) fn ship_nothing(&mut self, order: &Order, source: &Source) -> Result<Shipped, ShipError> {
         let at = order.cut.end.next;
-        let mut shipped = Shipped { log_start: at, inherited_to: at, ..Shipped::default() };
+        let mut shipped = Shipped {
+            log_start: at,
+            inherited_to: at,
+            ..Shipped::default()
+        };
         self.accompany(source, at, &mut shipped)?;
         Ok(shipped)
     }
@@ -96,28 +116,47 @@ impl Job<'_> {
     pub(super) fn accompany(&mut self, source: &Source, cut: i64, shipped: &mut Shipped) -> Result<(), ShipError> {
         shipped.directory_id = source.log_dir.id.0.0;
         if let Some(replica) = &source.replica {
-            let text = replica.directory.read("partition.metadata", METADATA_LIMIT).ok().flatten();
+            let text = replica
+                .directory
+                .read("partition.metadata", METADATA_LIMIT)
+                .ok()
+                .flatten();
             shipped.partition_metadata = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         }
         if shipped.partition_metadata.is_empty() {
             // The directory is gone; what was in it follows from the topic id.
             shipped.partition_metadata = maxbrod_kafka::write_partition_metadata(self.partition.key.topic_id);
         }
-        let Some((draft, bytes)) = producer_snapshot::newest(source, cut) else { return Ok(()) };
-        let rows = self.shared.state.chunks(self.run, &self.partition.key, ChunkKind::Snapshot)?;
+        let Some((draft, bytes)) = producer_snapshot::newest(source, cut) else {
+            return Ok(());
+        };
+        let rows = self
+            .shared
+            .state
+            .chunks(self.run, &self.partition.key, ChunkKind::Snapshot)?;
         let own = rows.into_iter().map(|row| (row.id, row.place)).collect();
         let in_base = self.partition.base.as_ref().and_then(|base| base.producer_snapshot);
-        let known = Known { base: Arc::new(in_base.into_iter().collect()), own };
+        let known = Known {
+            base: Arc::new(in_base.into_iter().collect()),
+            own,
+        };
         let label = self.label(ChunkKind::Snapshot);
-        let row = self.storer.store(&self.shared.packer, &self.shared.state, &label, draft, &bytes, &known)?;
+        let row = self
+            .storer
+            .store(&self.shared.packer, &self.shared.state, &label, draft, &bytes, &known)?;
         shipped.producer_snapshot = Some(row);
         Ok(())
     }
 
     /// The ids of the chunks that the base holds of the partition.
     pub(super) fn base_ids(&self) -> Result<Arc<HashSet<ContentId>>, ShipError> {
-        let failed = |reason: String| ShipError::BaseChunks { partition: self.partition.name(), reason };
-        let Some(link) = self.shared.link() else { return Err(failed("there is no session".to_owned())) };
+        let failed = |reason: String| ShipError::BaseChunks {
+            partition: self.partition.name(),
+            reason,
+        };
+        let Some(link) = self.shared.link() else {
+            return Err(failed("there is no session".to_owned()));
+        };
         let request = wire::BaseChunksRequest {
             session: link.session,
             run: self.run,
@@ -133,6 +172,10 @@ impl Job<'_> {
             }
             Ok::<_, tonic::Status>(ids)
         };
-        self.shared.runtime.block_on(fetch).map(Arc::new).map_err(|status| failed(status.message().to_owned()))
+        self.shared
+            .runtime
+            .block_on(fetch)
+            .map(Arc::new)
+            .map_err(|status| failed(status.message().to_owned()))
     }
 }

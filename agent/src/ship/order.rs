@@ -74,12 +74,20 @@ impl Order {
             empty: message.empty,
             epochs: epochs_from_wire(&message.leader_epochs),
         };
-        Some(Self { run, attempt, key: PartitionKey::from_wire(&message.topic_id, message.partition)?, cut })
+        Some(Self {
+            run,
+            attempt,
+            key: PartitionKey::from_wire(&message.topic_id, message.partition)?,
+            cut,
+        })
     }
 }
 
 fn base_from_wire(message: &wire::BasePartition) -> Option<Base> {
-    let tail = message.tail.iter().map(|piece| TailPiece { base: piece.base_offset, length: piece.length });
+    let tail = message.tail.iter().map(|piece| TailPiece {
+        base: piece.base_offset,
+        length: piece.length,
+    });
     Some(Base {
         end: end_from_wire(message.end.as_ref()?),
         epochs: epochs_from_wire(&message.leader_epochs),
@@ -91,9 +99,16 @@ fn base_from_wire(message: &wire::BasePartition) -> Option<Base> {
 
 /// From a message.
 pub(crate) fn end_from_wire(message: &wire::BatchEnd) -> End {
-    End { next: message.end_offset, epoch: message.leader_epoch, crc: message.crc }
+    End {
+        next: message.end_offset,
+        epoch: message.leader_epoch,
+        crc: message.crc,
+    }
 }
 
 fn epochs_from_wire(entries: &[wire::LeaderEpochEntry]) -> Epochs {
-    Epochs::new(entries.iter().map(|entry| EpochRun { epoch: entry.epoch, start: entry.start_offset }))
+    Epochs::new(entries.iter().map(|entry| EpochRun {
+        epoch: entry.epoch,
+        start: entry.start_offset,
+    }))
 }

@@ -19,15 +19,26 @@ pub(crate) fn newest(source: &Source, cut: i64) -> Option<(Draft, Vec<u8>)> {
         let listing = crate::log_dir::Listing::take(&replica.directory).ok();
         let offsets = listing.map(|listing| listing.snapshots.to_vec()).unwrap_or_default();
         let below = offsets.into_iter().rev().filter(|offset| *offset <= cut).take(2);
-        let open = |offset: i64| Some((offset, replica.directory.file(&SegmentFile::Snapshot.name(Offset(offset))).ok()?));
+        let open = |offset: i64| {
+            Some((
+                offset,
+                replica
+                    .directory
+                    .file(&SegmentFile::Snapshot.name(Offset(offset)))
+                    .ok()?,
+            ))
+        };
         candidates.extend(below.filter_map(open));
     }
     candidates.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
-    candidates.into_iter().filter(|(offset, _)| *offset <= cut).find_map(|(offset, file)| {
-        let bytes = read(file)?;
-        parse_producer_snapshot(&bytes).ok()?;
-        Some((Draft::of_file(offset), bytes))
-    })
+    candidates
+        .into_iter()
+        .filter(|(offset, _)| *offset <= cut)
+        .find_map(|(offset, file)| {
+            let bytes = read(file)?;
+            parse_producer_snapshot(&bytes).ok()?;
+            Some((Draft::of_file(offset), bytes))
+        })
 }
 
 fn read(file: File) -> Option<Vec<u8>> {

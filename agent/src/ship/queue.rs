@@ -12,7 +12,11 @@ pub(super) enum Work {
     /// Up to the cut.
     Final(Order, Arc<SourcePartition>),
     /// Closed segments.
-    Eager { run: u64, generation: u64, partition: Arc<SourcePartition> },
+    Eager {
+        run: u64,
+        generation: u64,
+        partition: Arc<SourcePartition>,
+    },
 }
 
 impl Work {
@@ -73,17 +77,32 @@ impl Queue {
         }
         let busy = std::mem::take(&mut inner.busy);
         let (finals_busy, eager_busy) = (inner.finals_busy, inner.eager_busy);
-        *inner = Inner { run, busy, finals_busy, eager_busy, stopping: inner.stopping, ..Inner::default() };
+        *inner = Inner {
+            run,
+            busy,
+            finals_busy,
+            eager_busy,
+            stopping: inner.stopping,
+            ..Inner::default()
+        };
         self.changed.notify_all();
     }
 
     /// Replaces the assignment.
-    pub(super) fn assign(&self, run: u64, generation: u64, partitions: Vec<SourcePartition>) -> Vec<Arc<SourcePartition>> {
+    pub(super) fn assign(
+        &self,
+        run: u64,
+        generation: u64,
+        partitions: Vec<SourcePartition>,
+    ) -> Vec<Arc<SourcePartition>> {
         self.open_run(run);
         let mut inner = self.lock();
         inner.generation = generation;
         inner.caught_up = false;
-        inner.assigned = partitions.into_iter().map(|partition| (partition.key, Arc::new(partition))).collect();
+        inner.assigned = partitions
+            .into_iter()
+            .map(|partition| (partition.key, Arc::new(partition)))
+            .collect();
         inner.eager = inner.assigned.keys().copied().collect();
         inner.queued_eager = inner.eager.iter().copied().collect();
         inner.backlog.clear();
@@ -133,13 +152,20 @@ impl Queue {
         let mut inner = self.lock();
         let newest = inner.released.entry(run).or_insert(attempt);
         *newest = attempt.max(*newest);
-        inner.orders.retain(|(order, _)| order.run != run || order.attempt > attempt);
+        inner
+            .orders
+            .retain(|(order, _)| order.run != run || order.attempt > attempt);
     }
 
     /// Whether an order still has somebody who waits for it.
     pub(super) fn wants(&self, order: &Order) -> bool {
         let inner = self.lock();
-        !inner.stopping && inner.run == order.run && inner.released.get(&order.run).is_none_or(|newest| order.attempt > *newest)
+        !inner.stopping
+            && inner.run == order.run
+            && inner
+                .released
+                .get(&order.run)
+                .is_none_or(|newest| order.attempt > *newest)
     }
 
     /// Whether eager work still belongs to the assignment.
@@ -195,8 +221,14 @@ impl Queue {
             }
         }
         self.changed.notify_all();
-        let flush = matches!(work, Work::Final(..)) && inner.orders_complete && inner.orders.is_empty() && inner.finals_busy == 0;
-        AfterWork { flush, caught_up: inner.now_caught_up() }
+        let flush = matches!(work, Work::Final(..))
+            && inner.orders_complete
+            && inner.orders.is_empty()
+            && inner.finals_busy == 0;
+        AfterWork {
+            flush,
+            caught_up: inner.now_caught_up(),
+        }
     }
 
     /// Whether nothing eager is left, asked when there may never have been anything.
@@ -235,7 +267,10 @@ impl Queue {
 impl Inner {
     fn next(&mut self, prefer: &dyn Fn(&PartitionKey) -> bool) -> Option<Work> {
         let free = |busy: &HashSet<PartitionKey>, key: &PartitionKey| !busy.contains(key);
-        let preferred = self.orders.iter().position(|(order, _)| free(&self.busy, &order.key) && prefer(&order.key));
+        let preferred = self
+            .orders
+            .iter()
+            .position(|(order, _)| free(&self.busy, &order.key) && prefer(&order.key));
         let order = preferred.or_else(|| self.orders.iter().position(|(order, _)| free(&self.busy, &order.key)));
         if let Some((order, partition)) = order.and_then(|index| self.orders.remove(index)) {
             return Some(Work::Final(order, partition));
@@ -244,7 +279,11 @@ impl Inner {
         let key = self.eager.remove(index)?;
         self.queued_eager.remove(&key);
         let partition = Arc::clone(self.assigned.get(&key)?);
-        Some(Work::Eager { run: self.run, generation: self.generation, partition })
+        Some(Work::Eager {
+            run: self.run,
+            generation: self.generation,
+            partition,
+        })
     }
 
     fn now_caught_up(&mut self) -> Option<(u64, u64)> {

@@ -68,7 +68,10 @@ impl Draft {
 
     fn add(&mut self, frame: &Frame) {
         if self.epochs.last().is_none_or(|run| run.epoch != frame.epoch) {
-            self.epochs.push(EpochRun { epoch: frame.epoch, start: frame.base });
+            self.epochs.push(EpochRun {
+                epoch: frame.epoch,
+                start: frame.base,
+            });
         }
         (self.next, self.epoch, self.crc) = (frame.next, frame.epoch, frame.crc);
         (self.last_batch, self.end) = (frame.position, frame.end());
@@ -79,7 +82,18 @@ impl Draft {
     /// For the producer snapshot at an offset.
     pub(crate) fn of_file(offset: i64) -> Self {
         let (base, next, epochs) = (offset, offset, Vec::new());
-        Self { base, next, epoch: -1, crc: 0, closed: true, epochs, compressed: 0, last_batch: 0, end: 0, length: 0 }
+        Self {
+            base,
+            next,
+            epoch: -1,
+            crc: 0,
+            closed: true,
+            epochs,
+            compressed: 0,
+            last_batch: 0,
+            end: 0,
+            length: 0,
+        }
     }
 }
 
@@ -189,7 +203,12 @@ impl<'a> Reader<'a> {
     /// Puts a batch into a chunk; returns the chunk that it ended.
     fn accept(&mut self, frame: &Frame) -> Result<Option<Draft>, ShipError> {
         self.check(frame)?;
-        let piece = Piece { base_offset: frame.base, epoch: frame.epoch, crc: frame.crc, length: frame.length };
+        let piece = Piece {
+            base_offset: frame.base,
+            epoch: frame.epoch,
+            crc: frame.crc,
+            length: frame.length,
+        };
         let step = self.chunker.push(&piece);
         let ended = match step {
             Step::EndedBefore { .. } => self.draft.take().map(|draft| Draft { closed: true, ..draft }),
@@ -207,7 +226,10 @@ impl<'a> Reader<'a> {
     fn check(&mut self, frame: &Frame) -> Result<(), ShipError> {
         let base = self.segment_base();
         let at = |reason: &str| format!("the batch at byte {} {reason}", frame.position);
-        let bytes = self.buffer.get(self.checked..self.checked + frame.length as usize).unwrap_or_default();
+        let bytes = self
+            .buffer
+            .get(self.checked..self.checked + frame.length as usize)
+            .unwrap_or_default();
         if frame.header.is_some_and(|header| !check_crc(&header, bytes)) {
             return Err(self.source.damaged(base, at("does not match its CRC")));
         }
@@ -220,21 +242,38 @@ impl<'a> Reader<'a> {
             self.seen_compaction |= i64::from(header.records_count) != i64::from(header.last_offset_delta) + 1;
         }
         // Below magic 2 the first offset of a compressed message is inside it.
-        if let Some(expected) = self.expected.filter(|expected| frame.header.is_some() && *expected != frame.base) {
+        if let Some(expected) = self
+            .expected
+            .filter(|expected| frame.header.is_some() && *expected != frame.base)
+        {
             if frame.base < expected {
                 return Err(self.source.damaged(base, at("has offsets that came before")));
             }
             // Within one file nothing can be missing: the log was compacted once.
             self.seen_compaction |= frame.position > 0;
             if self.rules.contiguous && !self.seen_compaction {
-                return Err(self.source.different(base, format!("offsets {expected} to {} are missing before it", frame.base - 1)));
+                return Err(self.source.different(
+                    base,
+                    format!("offsets {expected} to {} are missing before it", frame.base - 1),
+                ));
             }
         }
-        if self.rules.epochs.is_some_and(|epochs| !epochs.allow(frame.epoch, frame.base)) {
-            return Err(self.source.different(base, at(&format!("has leader epoch {}, another than was captured", frame.epoch))));
+        if self
+            .rules
+            .epochs
+            .is_some_and(|epochs| !epochs.allow(frame.epoch, frame.base))
+        {
+            return Err(self.source.different(
+                base,
+                at(&format!("has leader epoch {}, another than was captured", frame.epoch)),
+            ));
         }
         if let Some(until) = self.rules.until.filter(|until| frame.next > *until) {
-            let reason = if frame.base < until { "goes beyond the cut" } else { "comes after the cut, and none ends there" };
+            let reason = if frame.base < until {
+                "goes beyond the cut"
+            } else {
+                "comes after the cut, and none ends there"
+            };
             return Err(self.source.different(base, at(reason)));
         }
         Ok(())
@@ -260,7 +299,9 @@ impl<'a> Reader<'a> {
             if self.fill(missing.max(STEP))? == 0 {
                 let rest = self.filled - self.checked;
                 if rest > 0 && !self.reads_to_the_end() {
-                    return Err(self.source.damaged(base, format!("{rest} bytes at its end are no whole batch")));
+                    return Err(self
+                        .source
+                        .damaged(base, format!("{rest} bytes at its end are no whole batch")));
                 }
                 return Ok(Next::SegmentEnds);
             }
@@ -303,7 +344,9 @@ impl<'a> Reader<'a> {
         if !more {
             self.done = true;
             if let Some(until) = self.rules.until {
-                return Err(self.source.different(self.source.active(), format!("the log ends before the cut at {until}")));
+                return Err(self
+                    .source
+                    .different(self.source.active(), format!("the log ends before the cut at {until}")));
             }
         }
         if self.rules.by_segment && more {

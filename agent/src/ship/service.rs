@@ -67,13 +67,23 @@ impl Progress {
 
     pub(super) fn add_read(&self, key: PartitionKey, bytes: u64) {
         if bytes > 0 {
-            *self.read.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += bytes;
+            *self
+                .read
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key)
+                .or_default() += bytes;
         }
     }
 
     /// Bytes read of a partition in the run.
     pub(super) fn read_of(&self, key: &PartitionKey) -> u64 {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or(0)
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Log bytes shipped in the run.
@@ -109,7 +119,17 @@ pub(crate) struct Parts {
 impl Shipper {
     /// Starts the workers.
     pub(crate) fn start(parts: Parts, threads: usize) -> std::io::Result<Arc<Self>> {
-        let Parts { catalog, pins, packer, state, throttle, random, links, runtime, stop } = parts;
+        let Parts {
+            catalog,
+            pins,
+            packer,
+            state,
+            throttle,
+            random,
+            links,
+            runtime,
+            stop,
+        } = parts;
         let shared = Arc::new(Shared {
             catalog,
             pins,
@@ -126,10 +146,15 @@ impl Shipper {
         });
         let start = |number| {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("ship-{number}")).spawn(move || worker::work(&shared))
+            std::thread::Builder::new()
+                .name(format!("ship-{number}"))
+                .spawn(move || worker::work(&shared))
         };
         let workers = (0..threads).map(start).collect::<std::io::Result<Vec<_>>>()?;
-        Ok(Arc::new(Self { shared, workers: Mutex::new(workers) }))
+        Ok(Arc::new(Self {
+            shared,
+            workers: Mutex::new(workers),
+        }))
     }
 
     /// What was shipped in the open run.
@@ -155,7 +180,12 @@ impl Shipper {
     }
 
     /// Takes a new assignment. Returns its partitions.
-    pub(crate) fn assign(&self, run: u64, generation: u64, partitions: Vec<SourcePartition>) -> Vec<Arc<SourcePartition>> {
+    pub(crate) fn assign(
+        &self,
+        run: u64,
+        generation: u64,
+        partitions: Vec<SourcePartition>,
+    ) -> Vec<Arc<SourcePartition>> {
         let assigned = self.shared.queue.assign(run, generation, partitions);
         let shared = Arc::clone(&self.shared);
         let estimated = assigned.clone();
@@ -180,7 +210,9 @@ impl Shipper {
         if self.shared.queue.order(order, source).is_some() {
             return None;
         }
-        let error = super::error::ShipError::NotAssigned { partition: key.to_string() };
+        let error = super::error::ShipError::NotAssigned {
+            partition: key.to_string(),
+        };
         Some(worker::failure(run, attempt, &key, &error))
     }
 

@@ -49,9 +49,23 @@ impl Source {
         let replica = catalog.open(partition.key, Some(&partition.topic))?;
         let listing = catalog.listing(&replica)?;
         let log_start = log_start(&replica, &listing)?;
-        let segments = listing.bases.iter().map(|base| SourceSegment { base: *base, pinned: None }).collect();
+        let segments = listing
+            .bases
+            .iter()
+            .map(|base| SourceSegment {
+                base: *base,
+                pinned: None,
+            })
+            .collect();
         let log_dir = Arc::clone(&replica.log_dir);
-        Ok(Self { partition: partition.clone(), log_start, log_dir, replica: Some(replica), segments, pins: None })
+        Ok(Self {
+            partition: partition.clone(),
+            log_start,
+            log_dir,
+            replica: Some(replica),
+            segments,
+            pins: None,
+        })
     }
 
     /// What was pinned, and earlier segments as far as they are still there.
@@ -67,15 +81,31 @@ impl Source {
         let replica = catalog.open(partition.key, Some(&partition.topic)).ok();
         let first = pinned.segments().next().map_or(i64::MAX, |file| file.offset);
         let earlier = match &replica {
-            Some(replica) => catalog.listing(replica).map(|listing| listing.bases.to_vec()).unwrap_or_default(),
+            Some(replica) => catalog
+                .listing(replica)
+                .map(|listing| listing.bases.to_vec())
+                .unwrap_or_default(),
             None => Vec::new(),
         };
-        let earlier = earlier.into_iter().filter(|base| *base < first).map(|base| SourceSegment { base, pinned: None });
-        let segments = pinned.segments().map(|file| SourceSegment { base: file.offset, pinned: Some(file.clone()) });
+        let earlier = earlier
+            .into_iter()
+            .filter(|base| *base < first)
+            .map(|base| SourceSegment { base, pinned: None });
+        let segments = pinned.segments().map(|file| SourceSegment {
+            base: file.offset,
+            pinned: Some(file.clone()),
+        });
         let segments = earlier.chain(segments).collect();
         let log_start = pinned.log_start;
         let pins = Some((Arc::clone(pins), pinned));
-        Ok(Self { partition: partition.clone(), log_start, log_dir, replica, segments, pins })
+        Ok(Self {
+            partition: partition.clone(),
+            log_start,
+            log_dir,
+            replica,
+            segments,
+            pins,
+        })
     }
 
     /// As people know it.
@@ -88,16 +118,28 @@ impl Source {
         if reason.kind() == io::ErrorKind::NotFound {
             ShipError::Vanished { partition, segment }
         } else {
-            ShipError::Unreadable { partition, segment, reason }
+            ShipError::Unreadable {
+                partition,
+                segment,
+                reason,
+            }
         }
     }
 
     pub(super) fn different(&self, base: i64, reason: String) -> ShipError {
-        ShipError::Different { partition: self.name(), segment: segment_name(base), reason }
+        ShipError::Different {
+            partition: self.name(),
+            segment: segment_name(base),
+            reason,
+        }
     }
 
     pub(super) fn damaged(&self, base: i64, reason: String) -> ShipError {
-        ShipError::Damaged { partition: self.name(), segment: segment_name(base), reason }
+        ShipError::Damaged {
+            partition: self.name(),
+            segment: segment_name(base),
+            reason,
+        }
     }
 
     /// Opens a segment.
@@ -108,8 +150,12 @@ impl Source {
         let failed = |reason| self.unreadable(segment.base, reason);
         let file = match (&segment.pinned, &self.pins, &self.replica) {
             (Some(file), Some((pins, pinned)), _) => {
-                let directory = pins.directory(&pinned.log_dir).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-                directory.open(&pinned.name_of(&self.partition.key, file), file).map_err(failed)?
+                let directory = pins
+                    .directory(&pinned.log_dir)
+                    .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+                directory
+                    .open(&pinned.name_of(&self.partition.key, file), file)
+                    .map_err(failed)?
             }
             (_, _, Some(replica)) => replica.directory.file(&segment_name(segment.base)).map_err(failed)?,
             _ => return Err(failed(io::ErrorKind::NotFound.into())),
@@ -120,7 +166,9 @@ impl Source {
 
     /// The segment that holds an offset.
     pub(crate) fn segment_of(&self, offset: i64) -> Option<usize> {
-        self.segments.partition_point(|segment| segment.base <= offset).checked_sub(1)
+        self.segments
+            .partition_point(|segment| segment.base <= offset)
+            .checked_sub(1)
     }
 
     /// Base offset of the active segment.
@@ -135,7 +183,8 @@ impl Source {
             let (file, _) = self.open(segment)?;
             // The live index may be of another file of that name by now; its entries are confirmed by batches.
             let directory = self.replica.as_ref().map(|replica| &replica.directory);
-            let found = locate(&file, directory, at.base, offset, None).map_err(|error| self.unreadable(at.base, error))?;
+            let found =
+                locate(&file, directory, at.base, offset, None).map_err(|error| self.unreadable(at.base, error))?;
             if let Some(frame) = found {
                 return Ok(Some(Spot { segment, frame }));
             }
@@ -146,7 +195,9 @@ impl Source {
     /// Whether the batch that ends at an offset is there, with this epoch and CRC.
     pub(crate) fn has(&self, end: &End) -> Result<bool, ShipError> {
         let found = self.locate(end.next.saturating_sub(1))?;
-        Ok(found.is_some_and(|spot| spot.frame.next == end.next && (spot.frame.epoch, spot.frame.crc) == (end.epoch, end.crc)))
+        Ok(found.is_some_and(|spot| {
+            spot.frame.next == end.next && (spot.frame.epoch, spot.frame.crc) == (end.epoch, end.crc)
+        }))
     }
 
     /// Bytes between two batches.
@@ -160,11 +211,24 @@ impl Source {
 
     /// The pinned producer snapshots, the newest first.
     pub(crate) fn pinned_snapshots(&self) -> Vec<(i64, File)> {
-        let Some((pins, pinned)) = &self.pins else { return Vec::new() };
-        let Some(directory) = pins.directory(&pinned.log_dir) else { return Vec::new() };
-        let snapshots = pinned.files.iter().rev().filter(|file| file.kind == crate::pin::PinnedKind::Snapshot);
+        let Some((pins, pinned)) = &self.pins else {
+            return Vec::new();
+        };
+        let Some(directory) = pins.directory(&pinned.log_dir) else {
+            return Vec::new();
+        };
+        let snapshots = pinned
+            .files
+            .iter()
+            .rev()
+            .filter(|file| file.kind == crate::pin::PinnedKind::Snapshot);
         snapshots
-            .filter_map(|file| Some((file.offset, directory.open(&pinned.name_of(&self.partition.key, file), file).ok()?)))
+            .filter_map(|file| {
+                Some((
+                    file.offset,
+                    directory.open(&pinned.name_of(&self.partition.key, file), file).ok()?,
+                ))
+            })
             .collect()
     }
 }

@@ -65,12 +65,26 @@ pub(crate) struct ChunkRow {
 
 impl State {
     /// Remembers a chunk; one of the same run, partition, kind and base offset is replaced.
-    pub(crate) fn add_chunk(&self, run: u64, key: &PartitionKey, kind: ChunkKind, chunk: &ChunkRow) -> Result<(), StateError> {
+    pub(crate) fn add_chunk(
+        &self,
+        run: u64,
+        key: &PartitionKey,
+        kind: ChunkKind,
+        chunk: &ChunkRow,
+    ) -> Result<(), StateError> {
         let (pack, position, sealed, data_key) = match chunk.place {
             Place::Base => (None, None, None, None),
-            Place::Pack { pack, position, length, key } => {
-                (Some(pack.0), Some(position as i64), Some(length as i64), key.map(|key| key.0.to_vec()))
-            }
+            Place::Pack {
+                pack,
+                position,
+                length,
+                key,
+            } => (
+                Some(pack.0),
+                Some(position as i64),
+                Some(length as i64),
+                key.map(|key| key.0.to_vec()),
+            ),
         };
         self.lock()
             .prepare_cached(
@@ -105,8 +119,10 @@ impl State {
             "SELECT id, base, next, epoch, crc, length, closed, epochs, pack, position, sealed, key FROM chunks
              WHERE run = ?1 AND topic = ?2 AND partition = ?3 AND kind = ?4 ORDER BY base",
         )?;
-        let rows = statement
-            .query_map(params![run as i64, key.topic_bytes().as_slice(), key.partition.0, kind.number()], chunk_row)?;
+        let rows = statement.query_map(
+            params![run as i64, key.topic_bytes().as_slice(), key.partition.0, kind.number()],
+            chunk_row,
+        )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -117,14 +133,22 @@ impl State {
             "SELECT id, base, next, epoch, crc, length, closed, epochs, pack, position, sealed, key FROM chunks
              WHERE run = ?1 AND topic = ?2 AND partition = ?3 AND kind = 0 ORDER BY base DESC LIMIT 1",
         )?;
-        let mut rows = statement.query_map(params![run as i64, key.topic_bytes().as_slice(), key.partition.0], chunk_row)?;
+        let mut rows = statement.query_map(
+            params![run as i64, key.topic_bytes().as_slice(), key.partition.0],
+            chunk_row,
+        )?;
         Ok(rows.next().transpose()?)
     }
 
     /// Forgets the chunks of a partition's log in a run that start at or above an offset.
     pub(crate) fn drop_chunks_from(&self, run: u64, key: &PartitionKey, base: i64) -> Result<(), StateError> {
         let sql = "DELETE FROM chunks WHERE run = ?1 AND topic = ?2 AND partition = ?3 AND kind = 0 AND base >= ?4";
-        self.lock().prepare_cached(sql)?.execute(params![run as i64, key.topic_bytes().as_slice(), key.partition.0, base])?;
+        self.lock().prepare_cached(sql)?.execute(params![
+            run as i64,
+            key.topic_bytes().as_slice(),
+            key.partition.0,
+            base
+        ])?;
         Ok(())
     }
 }
@@ -157,7 +181,10 @@ fn chunk_row(row: &Row<'_>) -> rusqlite::Result<ChunkRow> {
 }
 
 fn encode(epochs: &[EpochRun]) -> Vec<u8> {
-    epochs.iter().flat_map(|run| run.epoch.to_be_bytes().into_iter().chain(run.start.to_be_bytes())).collect()
+    epochs
+        .iter()
+        .flat_map(|run| run.epoch.to_be_bytes().into_iter().chain(run.start.to_be_bytes()))
+        .collect()
 }
 
 fn decode(bytes: &[u8]) -> Vec<EpochRun> {
@@ -165,7 +192,10 @@ fn decode(bytes: &[u8]) -> Vec<EpochRun> {
         .chunks_exact(12)
         .filter_map(|raw| {
             let (epoch, start) = raw.split_first_chunk::<4>()?;
-            Some(EpochRun { epoch: i32::from_be_bytes(*epoch), start: i64::from_be_bytes(*start.first_chunk()?) })
+            Some(EpochRun {
+                epoch: i32::from_be_bytes(*epoch),
+                start: i64::from_be_bytes(*start.first_chunk()?),
+            })
         })
         .collect()
 }

@@ -35,7 +35,10 @@ CREATE TABLE segments (
 impl State {
     /// Opens the database in `directory`, which is made if need be. A damaged one is set aside.
     pub(crate) fn open(directory: &Path) -> Result<Self, StateError> {
-        let failed = |reason| StateError::Directory { path: directory.to_owned(), reason };
+        let failed = |reason| StateError::Directory {
+            path: directory.to_owned(),
+            reason,
+        };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join("agent.db");
         let connection = match open(&path) {
@@ -45,11 +48,15 @@ impl State {
                 open(&path)?
             }
             Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == ErrorCode::DatabaseBusy => {
-                return Err(StateError::InUse { path: directory.to_owned() });
+                return Err(StateError::InUse {
+                    path: directory.to_owned(),
+                });
             }
             other => other?,
         };
-        let state = Self { connection: Mutex::new(connection) };
+        let state = Self {
+            connection: Mutex::new(connection),
+        };
         state.forget_open_packs()?;
         Ok(state)
     }
@@ -64,7 +71,10 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     )?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        let code = rusqlite::ffi::Error { code: ErrorCode::DatabaseCorrupt, extended_code: 11 };
+        let code = rusqlite::ffi::Error {
+            code: ErrorCode::DatabaseCorrupt,
+            extended_code: 11,
+        };
         return Err(rusqlite::Error::SqliteFailure(code, Some(verdict)));
     }
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -81,7 +91,9 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
-        rusqlite::Error::SqliteFailure(error, _) => matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
+        rusqlite::Error::SqliteFailure(error, _) => {
+            matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        }
         _ => false,
     }
 }

@@ -43,14 +43,20 @@ impl State {
     pub(crate) fn begin_pack(&self, run: u64, key: Option<KeyId>) -> Result<PackId, StateError> {
         let connection = self.lock();
         let key = key.map(|key| key.0.to_vec());
-        connection.execute("INSERT INTO packs (run, state, key) VALUES (?1, ?2, ?3)", params![run as i64, OPEN, key])?;
+        connection.execute(
+            "INSERT INTO packs (run, state, key) VALUES (?1, ?2, ?3)",
+            params![run as i64, OPEN, key],
+        )?;
         Ok(PackId(connection.last_insert_rowid()))
     }
 
     /// The pack is complete.
     pub(crate) fn seal_pack(&self, pack: &SealedPack) -> Result<(), StateError> {
         let sql = "UPDATE packs SET state = ?2, length = ?3, sha256 = ?4 WHERE id = ?1";
-        self.lock().execute(sql, params![pack.id.0, SEALED, pack.length as i64, pack.sha256.as_slice()])?;
+        self.lock().execute(
+            sql,
+            params![pack.id.0, SEALED, pack.length as i64, pack.sha256.as_slice()],
+        )?;
         Ok(())
     }
 
@@ -58,7 +64,8 @@ impl State {
     pub(crate) fn pack_stored(&self, pack: PackId, name: PackName) -> Result<(), StateError> {
         let sql = "UPDATE packs SET state = ?2, name_run = ?3, name_epoch = ?4, name_sequence = ?5 WHERE id = ?1";
         let PackName { run, epoch, sequence } = name;
-        self.lock().execute(sql, params![pack.0, STORED, run as i64, epoch as i64, sequence as i64])?;
+        self.lock()
+            .execute(sql, params![pack.0, STORED, run as i64, epoch as i64, sequence as i64])?;
         Ok(())
     }
 
@@ -67,7 +74,11 @@ impl State {
         let sql = "SELECT name_run, name_epoch, name_sequence FROM packs WHERE id = ?1 AND state = ?2";
         let name = |row: &rusqlite::Row<'_>| {
             let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
-            Ok(PackName { run: number(0)?, epoch: number(1)?, sequence: number(2)? })
+            Ok(PackName {
+                run: number(0)?,
+                epoch: number(1)?,
+                sequence: number(2)?,
+            })
         };
         Ok(self.lock().query_row(sql, params![pack.0, STORED], name).optional()?)
     }
@@ -85,7 +96,8 @@ impl State {
     /// Complete packs that are not known to be in the repository.
     pub(crate) fn sealed_packs(&self) -> Result<Vec<SealedPack>, StateError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached("SELECT id, run, length, sha256, key FROM packs WHERE state = ?1 ORDER BY id")?;
+        let mut statement =
+            connection.prepare_cached("SELECT id, run, length, sha256, key FROM packs WHERE state = ?1 ORDER BY id")?;
         let rows = statement.query_map([SEALED], |row| {
             let key: Option<Vec<u8>> = row.get(4)?;
             Ok(SealedPack {
@@ -103,7 +115,10 @@ impl State {
     pub(super) fn forget_open_packs(&self) -> Result<(), StateError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        transaction.execute("DELETE FROM chunks WHERE pack IN (SELECT id FROM packs WHERE state = ?1)", [OPEN])?;
+        transaction.execute(
+            "DELETE FROM chunks WHERE pack IN (SELECT id FROM packs WHERE state = ?1)",
+            [OPEN],
+        )?;
         transaction.execute("DELETE FROM packs WHERE state = ?1", [OPEN])?;
         transaction.commit()?;
         Ok(())

@@ -76,9 +76,11 @@ impl State {
         for row in self.segments(key)? {
             if bases.binary_search(&row.base).is_err() {
                 let sql = "DELETE FROM segments WHERE topic = ?1 AND partition = ?2 AND base = ?3";
-                self.lock()
-                    .prepare_cached(sql)?
-                    .execute(params![key.topic_bytes().as_slice(), key.partition.0, row.base])?;
+                self.lock().prepare_cached(sql)?.execute(params![
+                    key.topic_bytes().as_slice(),
+                    key.partition.0,
+                    row.base
+                ])?;
             }
         }
         Ok(())

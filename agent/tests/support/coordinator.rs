@@ -17,8 +17,8 @@ use maxbrod_proto::agent::agents_server::{Agents, AgentsServer};
 use maxbrod_proto::agent::from_agent::Message as Up;
 use maxbrod_proto::agent::to_agent::Message as Down;
 use maxbrod_repository::{
-    ChunkReader, ChunkRef, Cluster, Confirmation, ContentId, Environment, Granter as _, Identities, InitOptions, KeyId, KeyObject,
-    KeyPurpose, LocalUploads, Location, PackName, Repository, Store, confirm,
+    ChunkReader, ChunkRef, Cluster, Confirmation, ContentId, Environment, Granter as _, Identities, InitOptions, KeyId,
+    KeyObject, KeyPurpose, LocalUploads, Location, PackName, Repository, Store, confirm,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -31,6 +31,9 @@ use super::disk::topic_id;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Chunks by topic id and partition.
+type BaseByPartition = HashMap<(Vec<u8>, i32), Vec<wire::BaseChunk>>;
+
 struct Shared {
     cluster: Cluster,
     uploads: LocalUploads,
@@ -40,7 +43,7 @@ struct Shared {
     /// Uploads are answered with an error.
     store_is_down: AtomicBool,
     /// The base's chunks by partition.
-    base: Mutex<HashMap<(Vec<u8>, i32), Vec<wire::BaseChunk>>>,
+    base: Mutex<BaseByPartition>,
     grants: AtomicU64,
     keys: Mutex<Vec<KeyId>>,
     sessions: Mutex<Vec<mpsc::Sender<Result<wire::ToAgent, Status>>>>,
@@ -59,24 +62,38 @@ impl Coordinator {
     pub async fn start(encrypted: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let environment = Environment::system("test");
-        let store = Store::prepare(&Location::files(folder.path().join("repository"))).await.unwrap();
+        let store = Store::prepare(&Location::files(folder.path().join("repository")))
+            .await
+            .unwrap();
         let mut identities = Identities::none();
         let mut options = InitOptions::NotEncrypted;
         if encrypted {
             let path = folder.path().join("identity");
             let recipient = Identities::generate_file(&path).unwrap();
             identities = Identities::from_file(&path).unwrap();
-            options = InitOptions::Encrypted { recipients: vec![recipient.clone()], coordinator_recipients: vec![recipient] };
+            options = InitOptions::Encrypted {
+                recipients: vec![recipient.clone()],
+                coordinator_recipients: vec![recipient],
+            };
         }
-        Repository::init(store.clone(), options, environment.clone()).await.unwrap();
-        let repository = Repository::open(store.clone(), identities, environment.clone()).await.unwrap();
+        Repository::init(store.clone(), options, environment.clone())
+            .await
+            .unwrap();
+        let repository = Repository::open(store.clone(), identities, environment.clone())
+            .await
+            .unwrap();
         let cluster = repository.cluster(&ClusterId("cluster".to_owned())).unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/upload", http.local_addr().unwrap());
         let (up, receiver) = mpsc::channel(1024);
         let shared = Arc::new(Shared {
             uploads: LocalUploads::new(&store, &base_url, environment).unwrap(),
-            recipients: repository.config().recipients().iter().map(ToString::to_string).collect(),
+            recipients: repository
+                .config()
+                .recipients()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             cluster,
             open_run: AtomicU64::new(1),
             sequence: AtomicU64::new(0),
@@ -87,14 +104,21 @@ impl Coordinator {
             sessions: Mutex::default(),
             up,
         });
-        let router = axum::Router::new().route("/upload/{token}", put(upload)).with_state(Arc::clone(&shared));
+        let router = axum::Router::new()
+            .route("/upload/{token}", put(upload))
+            .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(http, router).await.unwrap() });
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", grpc.local_addr().unwrap());
         let service = AgentsServer::new(Service(Arc::clone(&shared)));
         let server = tonic::transport::Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(grpc)));
-        Self { shared, up: tokio::sync::Mutex::new(receiver), url, _folder: folder }
+        Self {
+            shared,
+            up: tokio::sync::Mutex::new(receiver),
+            url,
+            _folder: folder,
+        }
     }
 
     /// The next message that the test wants; status messages pass by.
@@ -108,16 +132,28 @@ impl Coordinator {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("no {what} came"))
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("no {what} came"))
     }
 
     pub async fn hello(&self) -> wire::Hello {
-        self.next("hello", |message| if let Up::Hello(hello) = message { Some(hello) } else { None }).await
+        self.next("hello", |message| {
+            if let Up::Hello(hello) = message {
+                Some(hello)
+            } else {
+                None
+            }
+        })
+        .await
     }
 
     pub async fn tell(&self, message: Down) {
         let session = self.shared.sessions.lock().unwrap().last().unwrap().clone();
-        session.send(Ok(wire::ToAgent { message: Some(message) })).await.unwrap();
+        session
+            .send(Ok(wire::ToAgent { message: Some(message) }))
+            .await
+            .unwrap();
     }
 
     /// Hangs up.
@@ -139,7 +175,13 @@ impl Coordinator {
 
     pub async fn assign(&self, generation: u64, partitions: Vec<wire::SourcePartition>) {
         let run = self.open_run();
-        self.tell(Down::Assignment(wire::Assignment { run, generation, partitions, last: true })).await;
+        self.tell(Down::Assignment(wire::Assignment {
+            run,
+            generation,
+            partitions,
+            last: true,
+        }))
+        .await;
     }
 
     pub async fn caught_up(&self, generation: u64) {
@@ -153,7 +195,15 @@ impl Coordinator {
     /// Asks for the state of partitions; pins them if `pin`.
     pub async fn phase(&self, attempt: u32, queries: Vec<wire::PartitionQuery>) -> Vec<wire::PartitionReport> {
         let run = self.open_run();
-        let query = wire::PhaseQuery { run, attempt, phase: wire::Phase::P.into(), depth: 2, request: 9, partitions: queries, last: true };
+        let query = wire::PhaseQuery {
+            run,
+            attempt,
+            phase: wire::Phase::P.into(),
+            depth: 2,
+            request: 9,
+            partitions: queries,
+            last: true,
+        };
         self.tell(Down::Phase(query)).await;
         let mut reports = Vec::new();
         self.next("report", |message| {
@@ -169,7 +219,13 @@ impl Coordinator {
     /// Orders one partition up to a cut.
     pub async fn ship(&self, attempt: u32, cuts: Vec<wire::PartitionCut>) {
         let run = self.open_run();
-        self.tell(Down::Ship(wire::ShipOrder { run, attempt, cuts, last: true })).await;
+        self.tell(Down::Ship(wire::ShipOrder {
+            run,
+            attempt,
+            cuts,
+            last: true,
+        }))
+        .await;
     }
 
     /// The answer to one partition's order, whole.
@@ -200,7 +256,10 @@ impl Coordinator {
         assert_eq!(report.error(), wire::ReportError::None, "{}", report.error_message);
         let cut = cut_at_end(&report);
         self.ship(attempt, vec![cut.clone()]).await;
-        let shipped = self.shipped().await.unwrap_or_else(|failed| panic!("{}: {}", failed.code, failed.message));
+        let shipped = self
+            .shipped()
+            .await
+            .unwrap_or_else(|failed| panic!("{}: {}", failed.code, failed.message));
         Snapshot { report, cut, shipped }
     }
 
@@ -217,7 +276,12 @@ impl Coordinator {
         self.shared.base.lock().unwrap().insert(key, chunks.collect());
         let run = self.open_run();
         self.shared.open_run.store(run + 1, Ordering::SeqCst);
-        self.tell(Down::RunEnded(wire::RunEnded { run, committed: true, open_run: run + 1 })).await;
+        self.tell(Down::RunEnded(wire::RunEnded {
+            run,
+            committed: true,
+            open_run: run + 1,
+        }))
+        .await;
         held
     }
 
@@ -260,8 +324,14 @@ impl Held {
             chunks.push(match &chunk.place {
                 Some(place) => chunk_ref(chunk, place),
                 None => {
-                    let known = before.iter().find(|known| known.id == id).expect("a chunk without place is not in the base");
-                    ChunkRef { closed: chunk.closed, ..*known }
+                    let known = before
+                        .iter()
+                        .find(|known| known.id == id)
+                        .expect("a chunk without place is not in the base");
+                    ChunkRef {
+                        closed: chunk.closed,
+                        ..*known
+                    }
                 }
             });
         }
@@ -271,16 +341,28 @@ impl Held {
             log_start: shipped.log_start,
             end: snapshot.cut.cut,
             leader_epochs: snapshot.cut.leader_epochs.clone(),
-            tail: tail.map(|chunk| wire::TailChunk { base_offset: chunk.base_offset.0, length: chunk.logical_length }).collect(),
+            tail: tail
+                .map(|chunk| wire::TailChunk {
+                    base_offset: chunk.base_offset.0,
+                    length: chunk.logical_length,
+                })
+                .collect(),
             match_by_id: false,
-            producer_snapshot: shipped.producer_snapshot.as_ref().map(|chunk| chunk.id.clone()).unwrap_or_default(),
+            producer_snapshot: shipped
+                .producer_snapshot
+                .as_ref()
+                .map(|chunk| chunk.id.clone())
+                .unwrap_or_default(),
         };
         Self { chunks, base }
     }
 
     /// The partition, to be continued from here.
     pub fn continued(&self, source: &wire::SourcePartition) -> wire::SourcePartition {
-        wire::SourcePartition { base: Some(self.base.clone()), ..source.clone() }
+        wire::SourcePartition {
+            base: Some(self.base.clone()),
+            ..source.clone()
+        }
     }
 }
 
@@ -291,7 +373,11 @@ fn chunk_ref(chunk: &wire::ShippedChunk, place: &wire::PackPlace) -> ChunkRef {
         base_offset: Offset(chunk.base_offset),
         next_offset: Offset(chunk.next_offset),
         leader_epoch: LeaderEpoch(chunk.leader_epoch),
-        pack: PackName { run: pack.run, epoch: pack.epoch, sequence: pack.sequence },
+        pack: PackName {
+            run: pack.run,
+            epoch: pack.epoch,
+            sequence: pack.sequence,
+        },
         position: place.position,
         length: place.length,
         key: KeyId::from_slice(&place.key_id),
@@ -320,7 +406,13 @@ pub fn query(source: &wire::SourcePartition) -> wire::PartitionQuery {
         partition: source.partition,
         compacted: source.compacted,
         since: None,
-        pin_from: Some(source.base.as_ref().and_then(|base| base.end).map_or(0, |end| end.end_offset)),
+        pin_from: Some(
+            source
+                .base
+                .as_ref()
+                .and_then(|base| base.end)
+                .map_or(0, |end| end.end_offset),
+        ),
         leader_epochs: true,
     }
 }
@@ -331,7 +423,11 @@ pub fn cut_at_end(report: &wire::PartitionReport) -> wire::PartitionCut {
     wire::PartitionCut {
         topic_id: report.topic_id.clone(),
         partition: report.partition,
-        cut: Some(last.copied().unwrap_or(wire::BatchEnd { end_offset: report.log_end, leader_epoch: -1, crc: 0 })),
+        cut: Some(last.copied().unwrap_or(wire::BatchEnd {
+            end_offset: report.log_end,
+            leader_epoch: -1,
+            crc: 0,
+        })),
         empty: last.is_none(),
         leader_epochs: report.leader_epochs.clone(),
         source: None,
@@ -357,13 +453,22 @@ impl Agents for Service {
     type SessionStream = Replies<wire::ToAgent>;
     type BaseChunksStream = Replies<wire::BaseChunksReply>;
 
-    async fn session(&self, request: Request<Streaming<wire::FromAgent>>) -> Result<Response<Self::SessionStream>, Status> {
+    async fn session(
+        &self,
+        request: Request<Streaming<wire::FromAgent>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
         let mut messages = request.into_inner();
-        let Some(wire::FromAgent { message: Some(Up::Hello(hello)) }) = messages.message().await? else {
+        let Some(wire::FromAgent {
+            message: Some(Up::Hello(hello)),
+        }) = messages.message().await?
+        else {
             return Err(Status::invalid_argument("no hello"));
         };
         if hello.cluster_id != "cluster" {
-            return Err(Status::failed_precondition(format!("cluster {} is not the one of this coordinator", hello.cluster_id)));
+            return Err(Status::failed_precondition(format!(
+                "cluster {} is not the one of this coordinator",
+                hello.cluster_id
+            )));
         }
         let shared = Arc::clone(&self.0);
         let (down, receiver) = mpsc::channel(64);
@@ -376,7 +481,11 @@ impl Agents for Service {
             zstd_level: 3,
             open_run: shared.open_run.load(Ordering::SeqCst),
         };
-        down.send(Ok(wire::ToAgent { message: Some(Down::Welcome(welcome)) })).await.unwrap();
+        down.send(Ok(wire::ToAgent {
+            message: Some(Down::Welcome(welcome)),
+        }))
+        .await
+        .unwrap();
         shared.sessions.lock().unwrap().push(down);
         tokio::spawn(async move {
             let _ = shared.up.send(Up::Hello(hello)).await;
@@ -389,7 +498,10 @@ impl Agents for Service {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn store_key(&self, request: Request<wire::StoreKeyRequest>) -> Result<Response<wire::StoreKeyReply>, Status> {
+    async fn store_key(
+        &self,
+        request: Request<wire::StoreKeyRequest>,
+    ) -> Result<Response<wire::StoreKeyReply>, Status> {
         let request = request.into_inner();
         let key = KeyId::from_slice(&request.key_id).unwrap();
         let wrapped = request.wrapped.to_vec();
@@ -404,13 +516,21 @@ impl Agents for Service {
     async fn grant(&self, request: Request<wire::GrantRequest>) -> Result<Response<wire::GrantReply>, Status> {
         let request = request.into_inner();
         let sequence = self.0.sequence.fetch_add(1, Ordering::SeqCst);
-        let name = PackName { run: request.run, epoch: 1, sequence };
+        let name = PackName {
+            run: request.run,
+            epoch: 1,
+            sequence,
+        };
         let object = self.0.cluster.names().pack(name);
         let sha256: [u8; 32] = request.sha256.as_ref().try_into().unwrap();
         let grant = self.0.uploads.grant(&object, request.length, &sha256).await.unwrap();
         self.0.grants.fetch_add(1, Ordering::SeqCst);
         Ok(Response::new(wire::GrantReply {
-            pack: Some(wire::PackName { run: request.run, epoch: 1, sequence }),
+            pack: Some(wire::PackName {
+                run: request.run,
+                epoch: 1,
+                sequence,
+            }),
             url: grant.url,
             method: grant.method,
             headers: grant.headers.into_iter().collect(),
@@ -418,18 +538,37 @@ impl Agents for Service {
         }))
     }
 
-    async fn confirm_pack(&self, request: Request<wire::ConfirmPackRequest>) -> Result<Response<wire::ConfirmPackReply>, Status> {
+    async fn confirm_pack(
+        &self,
+        request: Request<wire::ConfirmPackRequest>,
+    ) -> Result<Response<wire::ConfirmPackReply>, Status> {
         let request = request.into_inner();
         let pack = request.pack.unwrap();
-        let name = PackName { run: pack.run, epoch: pack.epoch, sequence: pack.sequence };
+        let name = PackName {
+            run: pack.run,
+            epoch: pack.epoch,
+            sequence: pack.sequence,
+        };
         let object = self.0.cluster.names().pack(name);
         let found = confirm(self.0.cluster.store(), &object, request.length).await.unwrap();
-        Ok(Response::new(wire::ConfirmPackReply { stored: found == Confirmation::Stored }))
+        Ok(Response::new(wire::ConfirmPackReply {
+            stored: found == Confirmation::Stored,
+        }))
     }
 
-    async fn base_chunks(&self, request: Request<wire::BaseChunksRequest>) -> Result<Response<Self::BaseChunksStream>, Status> {
+    async fn base_chunks(
+        &self,
+        request: Request<wire::BaseChunksRequest>,
+    ) -> Result<Response<Self::BaseChunksStream>, Status> {
         let request = request.into_inner();
-        let chunks = self.0.base.lock().unwrap().get(&(request.topic_id.to_vec(), request.partition)).cloned().unwrap_or_default();
+        let chunks = self
+            .0
+            .base
+            .lock()
+            .unwrap()
+            .get(&(request.topic_id.to_vec(), request.partition))
+            .cloned()
+            .unwrap_or_default();
         let reply = wire::BaseChunksReply { chunks };
         Ok(Response::new(Box::pin(futures::stream::iter([Ok(reply)]))))
     }

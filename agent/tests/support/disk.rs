@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use maxbrod_kafka::{
-    Attributes, BatchBuilder, DirectoryId, LeaderEpoch, LeaderEpochEntry, Offset, OffsetIndexEntry, ProducerEpoch, ProducerId,
-    SegmentFile, TopicId, Uuid, write_leader_epochs, write_partition_metadata, write_producer_snapshot,
+    Attributes, BatchBuilder, DirectoryId, LeaderEpoch, LeaderEpochEntry, Offset, OffsetIndexEntry, ProducerEpoch,
+    ProducerId, SegmentFile, TopicId, Uuid, write_leader_epochs, write_partition_metadata, write_producer_snapshot,
 };
 use tempfile::TempDir;
 
@@ -21,15 +21,23 @@ pub struct Disk {
 impl Disk {
     /// With these log dirs, of node 1 in cluster `cluster`.
     pub fn new(log_dirs: &[&str]) -> Self {
-        let disk = Self { root: tempfile::tempdir().unwrap() };
+        let disk = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
         for (number, name) in log_dirs.iter().enumerate() {
             fs::create_dir_all(disk.path(name)).unwrap();
             let id = directory_id(number);
             let text = format!("version=1\ncluster.id=cluster\nnode.id=1\ndirectory.id={id}\n");
             fs::write(disk.path(name).join("meta.properties"), text).unwrap();
         }
-        let paths: Vec<String> = log_dirs.iter().map(|name| disk.path(name).display().to_string()).collect();
-        let text = format!("process.roles=broker,controller\nnode.id=1\nlog.dirs={}\n", paths.join(","));
+        let paths: Vec<String> = log_dirs
+            .iter()
+            .map(|name| disk.path(name).display().to_string())
+            .collect();
+        let text = format!(
+            "process.roles=broker,controller\nnode.id=1\nlog.dirs={}\n",
+            paths.join(",")
+        );
         fs::write(disk.path("server.properties"), text).unwrap();
         disk
     }
@@ -40,7 +48,11 @@ impl Disk {
 
     /// A new partition in a log dir.
     pub fn log(&self, log_dir: &str, topic: &str, partition: i32) -> Log {
-        Log::create(&self.path(log_dir).join(format!("{topic}-{partition}")), topic_id(topic), 0)
+        Log::create(
+            &self.path(log_dir).join(format!("{topic}-{partition}")),
+            topic_id(topic),
+            0,
+        )
     }
 }
 
@@ -61,7 +73,11 @@ pub fn topic_id(topic: &str) -> TopicId {
 pub fn batch(base: i64, epoch: i32, records: i32, size: usize) -> Vec<u8> {
     let mut builder = BatchBuilder::new(Offset(base), LeaderEpoch(epoch));
     for number in 0..records {
-        builder = builder.record(1_700_000_000_000 + base, None, Some(&noise(base as u64 * 31 + number as u64, size)));
+        builder = builder.record(
+            1_700_000_000_000 + base,
+            None,
+            Some(&noise(base as u64 * 31 + number as u64, size)),
+        );
     }
     builder.build()
 }
@@ -70,13 +86,19 @@ pub fn batch(base: i64, epoch: i32, records: i32, size: usize) -> Vec<u8> {
 pub fn transactional_batch(base: i64, epoch: i32, producer: i64, producer_epoch: i16) -> Vec<u8> {
     let builder = BatchBuilder::new(Offset(base), LeaderEpoch(epoch));
     let builder = builder.producer(ProducerId(producer), ProducerEpoch(producer_epoch), 0);
-    builder.attributes(Attributes::PLAIN.transactional()).record(1, None, Some(b"a")).record(1, None, Some(b"b")).build()
+    builder
+        .attributes(Attributes::PLAIN.transactional())
+        .record(1, None, Some(b"a"))
+        .record(1, None, Some(b"b"))
+        .build()
 }
 
 /// The end of a transaction; `kind` 1 is COMMIT.
 pub fn marker(base: i64, epoch: i32, producer: i64, producer_epoch: i16, kind: i16, coordinator_epoch: i32) -> Vec<u8> {
     let builder = BatchBuilder::new(Offset(base), LeaderEpoch(epoch));
-    let builder = builder.producer(ProducerId(producer), ProducerEpoch(producer_epoch), -1).attributes(Attributes::MARKER);
+    let builder = builder
+        .producer(ProducerId(producer), ProducerEpoch(producer_epoch), -1)
+        .attributes(Attributes::MARKER);
     let key = [0i16.to_be_bytes(), kind.to_be_bytes()].concat();
     let value = [0i16.to_be_bytes().as_slice(), &coordinator_epoch.to_be_bytes()].concat();
     builder.record(1, Some(&key), Some(&value)).build()
@@ -155,7 +177,10 @@ impl Log {
         let file = File::create(self.log_file(self.active)).unwrap();
         file.set_len(self.preallocate.unwrap_or(0)).unwrap();
         // As Kafka does it: mapped at full size, zeros behind the last entry.
-        File::create(self.file(SegmentFile::Index, self.active)).unwrap().set_len(80_000).unwrap();
+        File::create(self.file(SegmentFile::Index, self.active))
+            .unwrap()
+            .set_len(80_000)
+            .unwrap();
         self.position = 0;
         self.since_index = 0;
     }
@@ -172,14 +197,20 @@ impl Log {
         assert_eq!(header.base_offset.0, self.next, "the batch does not continue the log");
         if self.since_index > INDEX_INTERVAL {
             let last = (header.last_offset().0 - self.active) as i32;
-            self.add_index_entry(OffsetIndexEntry { relative_offset: last, position: self.position as i32 });
+            self.add_index_entry(OffsetIndexEntry {
+                relative_offset: last,
+                position: self.position as i32,
+            });
             self.since_index = 0;
         }
         self.write_at_end(bytes);
         self.since_index += bytes.len() as u64;
         self.next = header.next_offset().0;
         if self.epochs.last().is_none_or(|last| last.epoch < header.leader_epoch) {
-            self.epochs.push(LeaderEpochEntry { epoch: header.leader_epoch, start_offset: header.base_offset });
+            self.epochs.push(LeaderEpochEntry {
+                epoch: header.leader_epoch,
+                start_offset: header.base_offset,
+            });
             self.write_epochs();
         }
         self
@@ -199,7 +230,12 @@ impl Log {
         let entries = OffsetIndexEntry::parse_all(&fs::read(&path).unwrap()).len();
         let mut raw = Vec::new();
         entry.write(&mut raw);
-        OpenOptions::new().write(true).open(path).unwrap().write_all_at(&raw, (entries * OffsetIndexEntry::LENGTH) as u64).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .write_all_at(&raw, (entries * OffsetIndexEntry::LENGTH) as u64)
+            .unwrap();
     }
 
     /// Appends `count` batches of one record each.
@@ -215,11 +251,25 @@ impl Log {
     pub fn roll(&mut self) -> &mut Self {
         let index = self.file(SegmentFile::Index, self.active);
         let entries = OffsetIndexEntry::parse_all(&fs::read(&index).unwrap()).len();
-        OpenOptions::new().write(true).open(index).unwrap().set_len((entries * OffsetIndexEntry::LENGTH) as u64).unwrap();
-        OpenOptions::new().write(true).open(self.log_file(self.active)).unwrap().set_len(self.position).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(index)
+            .unwrap()
+            .set_len((entries * OffsetIndexEntry::LENGTH) as u64)
+            .unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(self.log_file(self.active))
+            .unwrap()
+            .set_len(self.position)
+            .unwrap();
         self.active = self.next;
         self.begin_segment();
-        fs::write(self.file(SegmentFile::Snapshot, self.active), write_producer_snapshot(&[])).unwrap();
+        fs::write(
+            self.file(SegmentFile::Snapshot, self.active),
+            write_producer_snapshot(&[]),
+        )
+        .unwrap();
         self
     }
 
@@ -227,9 +277,17 @@ impl Log {
     pub fn truncate(&mut self, to: i64) -> &mut Self {
         let path = self.log_file(self.active);
         let bytes = fs::read(&path).unwrap();
-        let keep = maxbrod_kafka::Batches::new(&bytes, 0).map_while(Result::ok).take_while(|batch| batch.next_offset().0 <= to).last();
+        let keep = maxbrod_kafka::Batches::new(&bytes, 0)
+            .map_while(Result::ok)
+            .take_while(|batch| batch.next_offset().0 <= to)
+            .last();
         let length = keep.map_or(0, |batch| batch.position + batch.bytes.len() as u64);
-        OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_len(length)
+            .unwrap();
         self.position = length;
         self.next = keep.map_or(self.active, |batch| batch.next_offset().0);
         self.epochs.retain(|entry| entry.start_offset.0 < self.next);
@@ -274,7 +332,11 @@ impl Log {
     /// Flips a bit in the middle of a batch's records.
     pub fn flip_bit(&self, base: i64, position: u64) {
         use std::os::unix::fs::FileExt as _;
-        let file = OpenOptions::new().read(true).write(true).open(self.log_file(base)).unwrap();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.log_file(base))
+            .unwrap();
         let mut byte = [0];
         file.read_exact_at(&mut byte, position).unwrap();
         file.write_all_at(&[byte[0] ^ 4], position).unwrap();
