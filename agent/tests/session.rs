@@ -472,6 +472,27 @@ async fn pins_go_when_the_attempt_is_released_and_when_the_agent_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pinned_on_a_disk_that_is_nearly_full() {
+    let house = House::new(false).await;
+    house.disk.log("d1", "topic", 0).append(5, 100, 1);
+    let limits = "[limits]\nmin_free = \"900TiB\"";
+    let (properties, state) = (house.disk.path("server.properties"), house.disk.path("state"));
+    configure(&house.config, &properties, &state, &house.coordinator.url, limits);
+    let _agent = house.agent().await;
+    let reports = house.coordinator.phase(1, vec![query(&source("topic", false))]).await;
+    assert_eq!(
+        (reports[0].error(), reports[0].log_end),
+        (wire::ReportError::PinFailed, 5)
+    );
+    assert!(
+        reports[0].error_message.contains("d1 is nearly full"),
+        "{}",
+        reports[0].error_message
+    );
+    assert!(house.pins().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pins_can_be_dropped_without_the_agent() {
     let house = House::new(false).await;
     let mut log = house.disk.log("d1", "topic", 0);
