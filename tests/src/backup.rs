@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub created: Value,
     /// Its id.
     pub id: String,
+    /// When it was asked for, in milliseconds since 1970.
+    pub began_ms: i64,
     /// Where it cut each partition.
     pub cuts: Cuts,
     /// The cluster after the load had ended.
@@ -83,7 +85,12 @@ impl Backup {
     pub fn remember(&self, created: Value, cluster: &Cluster, file: &Path) -> Result<Snapshot, LabError> {
         let id = created.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let client = cluster.client();
+        let shown = self.programs.maxbrod_ok(&["snapshot", "show", &id])?;
         Ok(Snapshot {
+            began_ms: shown
+                .pointer("/times/started")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
             cuts: self.programs.cuts(&id)?,
             description: client.describe()?,
             dump: client.dump(file, None)?,

@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use maxbrod_lab::{Cluster, ClusterDescription, ClusterSpec, Distribution, LabError, Options, Report, compare};
+use maxbrod_lab::{
+    Acknowledged, Cluster, ClusterDescription, ClusterSpec, Distribution, LabError, Options, Report, compare,
+    missing_acknowledged,
+};
 
 mod backup;
 
@@ -74,15 +77,24 @@ pub fn profile_dir() -> PathBuf {
         .map_or_else(|| PathBuf::from("target/debug"), Path::to_owned)
 }
 
-/// Dumps the cluster again and compares it with what it was when it was backed up.
-pub fn judge(cluster: &Cluster, before: &Snapshot, file: &Path) -> Result<Report, LabError> {
+/// Dumps the cluster again and compares it with what it was when it was backed up. What was acknowledged outside transactions
+/// before the snapshot was asked for must be there; of transactions nothing is promised yet.
+pub fn judge(
+    cluster: &Cluster,
+    before: &Snapshot,
+    file: &Path,
+    acknowledged: Option<&Path>,
+) -> Result<Report, LabError> {
     let restored = cluster.client().dump(file, None)?;
-    Ok(compare(
-        &before.dump,
-        &restored,
-        &before.cuts,
-        &Options::of(&before.description),
-    ))
+    let options = Options::of(&before.description);
+    let mut report = compare(&before.dump, &restored, &before.cuts, &options);
+    if let Some(path) = acknowledged {
+        let mut acknowledged = Acknowledged::read(path)?;
+        acknowledged.acknowledgements.retain(|one| one.transaction.is_none());
+        let missing = missing_acknowledged(&restored, &acknowledged, before.began_ms, &options);
+        report.problems.extend(missing);
+    }
+    Ok(report)
 }
 
 /// What of a cluster's identity differs from the original's, beyond the retention that a restore holds back.

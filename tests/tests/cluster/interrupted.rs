@@ -102,7 +102,12 @@ fn killed_agents_and_coordinators_leave_nothing_behind_and_the_next_snapshot_suc
         identity_differences(&before.description, &client.describe()?),
         Vec::<String>::new()
     );
-    let report = judge(&cluster, &before, &scene.path().join("restored.dump"))?;
+    let report = judge(
+        &cluster,
+        &before,
+        &scene.path().join("restored.dump"),
+        Some(&workload.load.acknowledged),
+    )?;
     assert!(report.is_clean(), "{report:#?}");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A whole cluster: snapshot under load, destruction, restore, and everything that must be as before.
 
+use std::path::Path;
 use std::time::Duration;
 
 use maxbrod_lab::{Cluster, ClusterSpec, LabError, LoadHandle, Programs, Workload};
@@ -26,6 +27,7 @@ fn destroy_and_restore(
     cluster: &mut Cluster,
     programs: &mut Programs,
     before: &Snapshot,
+    acknowledged: Option<&Path>,
 ) -> Result<(), LabError> {
     programs.stop_all();
     cluster.kill();
@@ -47,7 +49,7 @@ fn destroy_and_restore(
     }
     let after = cluster.client().describe()?;
     assert_eq!(identity_differences(&before.description, &after), Vec::<String>::new());
-    let report = judge(cluster, before, &scene.path().join("restored.dump"))?;
+    let report = judge(cluster, before, &scene.path().join("restored.dump"), acknowledged)?;
     assert!(report.is_clean(), "{report:#?}");
     assert!(
         report.records > 1_000,
@@ -78,7 +80,13 @@ fn a_destroyed_cluster_comes_back_record_for_record_and_can_be_backed_up_again()
     let before = backup.remember(second, &cluster, &scene.path().join("original.dump"))?;
     let mut programs = backup.programs;
     programs.maxbrod_ok(&["snapshot", "verify", &before.id, "--level", "full"])?;
-    destroy_and_restore(&scene, &mut cluster, &mut programs, &before)?;
+    destroy_and_restore(
+        &scene,
+        &mut cluster,
+        &mut programs,
+        &before,
+        Some(&workload.load.acknowledged),
+    )?;
 
     // The restored cluster works, survives a rolling restart, and its next snapshot builds on the last one.
     cluster.client().smoke(&["codec-none".to_owned()], 3)?;
@@ -92,7 +100,8 @@ fn a_destroyed_cluster_comes_back_record_for_record_and_can_be_backed_up_again()
     let third = again.create("after the restore")?;
     let third = again.remember(third, &cluster, &scene.path().join("third.dump"))?;
     let mut programs = again.programs;
-    destroy_and_restore(&scene, &mut cluster, &mut programs, &third)?;
+    // What was acknowledged after the second snapshot was lost with the first cluster.
+    destroy_and_restore(&scene, &mut cluster, &mut programs, &third, None)?;
     programs.maxbrod_ok(&["audit", "verify"])?;
     Ok(())
 }
@@ -124,7 +133,13 @@ fn brokers_and_controllers_on_separate_nodes_come_back_from_an_s3_repository() -
     let before = backup.remember(snapshot, &cluster, &scene.path().join("original.dump"))?;
     let mut programs = backup.programs;
     programs.maxbrod_ok(&["repository", "check"])?;
-    destroy_and_restore(&scene, &mut cluster, &mut programs, &before)?;
+    destroy_and_restore(
+        &scene,
+        &mut cluster,
+        &mut programs,
+        &before,
+        Some(&workload.load.acknowledged),
+    )?;
     cluster.client().smoke(&["codec-none".to_owned()], 2)?;
     Ok(())
 }
