@@ -12,8 +12,8 @@ pub use write::{CheckpointWriter, encode_checkpoint};
 use super::segment::{BatchContent, MetadataBatches};
 use super::{ImageFlaw, MetadataImage, Position, ReplayError, SegmentError};
 use crate::control::{ControlRecord, KRaftVoters};
-use crate::ids::{LeaderEpoch, Offset};
 use crate::message::MessageError;
+use crate::segment::CheckpointId;
 
 /// How the quorum knows its voters.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,20 +147,14 @@ impl Checkpoint {
 impl Position {
     /// The file name of the checkpoint of an image that stands here.
     pub fn checkpoint_name(&self) -> String {
-        format!("{:020}-{:010}.checkpoint", self.end_offset.0, self.epoch.0)
+        let Self { end_offset, epoch } = *self;
+        CheckpointId { end_offset, epoch }.file_name()
     }
 
     /// The position in a checkpoint's file name; `None` for any other name (`.part`, `.deleted`, `bootstrap.checkpoint`).
     pub fn of_checkpoint_name(name: &str) -> Option<Self> {
-        let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
-        let digits = |text: &str, width| text.len() == width && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(offset, 20) || !digits(epoch, 10) {
-            return None;
-        }
-        Some(Self {
-            end_offset: Offset(offset.parse().ok()?),
-            epoch: LeaderEpoch(epoch.parse().ok()?),
-        })
+        let CheckpointId { end_offset, epoch } = CheckpointId::parse(name)?;
+        Some(Self { end_offset, epoch })
     }
 }
 

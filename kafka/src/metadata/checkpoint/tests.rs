@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::control::{KRaftVersion, Voter};
-use crate::ids::{BrokerEpoch, DirectoryId, NodeId, PartitionId, ProducerId, TopicId, Uuid};
+use crate::ids::{BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, Uuid};
 use crate::metadata::record::tests::record;
 use crate::metadata::record::{FeatureLevelRecord, NoOpRecord, RegisterBrokerRecord, TopicRecord};
 use crate::metadata::{ConfigResource, METADATA_VERSION, MetadataRecord};
