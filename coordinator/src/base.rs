@@ -105,7 +105,9 @@ impl Base {
             entry.tail.clone(),
             match_by_id,
         );
-        let producer_snapshot = entry.producer_snapshot.map_or_else(Bytes::new, |id| id.0.to_vec().into());
+        let producer_snapshot = entry
+            .producer_snapshot
+            .map_or_else(Bytes::new, |id| id.0.to_vec().into());
         Some(BasePartition {
             producer_snapshot,
             ..told

@@ -88,6 +88,15 @@ pub struct Retention {
     pub monthly: Option<u32>,
 }
 
+impl Retention {
+    /// Whether anything is limited at all.
+    pub(crate) fn is_set(&self) -> bool {
+        [self.last, self.hourly, self.daily, self.monthly]
+            .iter()
+            .any(Option::is_some)
+    }
+}
+
 /// `[tls]`: PEM files.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

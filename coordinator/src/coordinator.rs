@@ -140,6 +140,9 @@ impl Coordinator {
                 "the repository is NOT encrypted: whoever can read it can read all data"
             );
         }
+        if config.retention.is_set() {
+            warn!("[retention] is not applied yet: every snapshot is kept");
+        }
         let (grpc, listen) = self::listen(config.listen).await?;
         let (http, http_listen) = self::listen(config.http_listen).await?;
         let url = config

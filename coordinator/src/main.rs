@@ -12,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Sequences snapshots of a Kafka cluster, grants uploads to its agents, and commits.
+///
+/// RUST_LOG says how much is logged (`debug`, `maxbrod_coordinator=debug`); without it `info`.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -26,7 +28,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("MAXBROD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
