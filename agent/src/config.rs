@@ -131,7 +131,7 @@ impl Config {
             (Some("https"), false) => {
                 return Err(wrong(
                     "tls",
-                    "it is missing; give ca, cert and key (`maxbrod cluster enroll` makes them)".to_owned(),
+                    "it is missing; give ca, cert and key: the agent's certificate must be signed by the coordinator's [tls] ca".to_owned(),
                 ));
             }
             (Some("http"), true) if is_loopback(host) => {}

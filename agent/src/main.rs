@@ -1,6 +1,6 @@
 //! `maxbrod-agent`: runs beside a Kafka node.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,13 +50,18 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match start(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(code = error.code(), "{error}");
-            ExitCode::FAILURE
+            // Not logged: no RUST_LOG may hide it.
+            let _ = writeln!(std::io::stderr(), "maxbrod-agent: {error} [{}]", error.code());
+            match error {
+                AgentError::Config(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

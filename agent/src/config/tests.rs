@@ -67,7 +67,10 @@ fn plain_text_must_be_asked_for() {
 #[test]
 fn tls_needs_a_certificate() {
     let message = refusal(&MINIMAL.replace("insecure = true", "").replace("http://", "https://"));
-    assert!(message.contains("tls") && message.contains("enroll"), "{message}");
+    assert!(
+        message.contains("tls") && message.contains("ca, cert and key"),
+        "{message}"
+    );
 }
 
 #[test]
