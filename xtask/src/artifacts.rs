@@ -26,10 +26,19 @@ pub(crate) struct TestExecutable {
 }
 
 impl TestExecutable {
-    /// Tells whether its tests start Kafka clusters.
+    /// Tells whether all of its tests start Kafka clusters, or need the machine for themselves for a minute.
     pub(crate) fn is_real(&self) -> bool {
-        (self.package == "tests" && self.name != "maxbrod_tests")
-            || (self.package == "lab" && self.name == "real_cluster")
+        match self.package.as_str() {
+            "tests" => self.name != "maxbrod_tests",
+            "lab" => self.name == "real_cluster",
+            "agent" => self.name == "memory",
+            _ => false,
+        }
+    }
+
+    /// What names the tests that start Kafka clusters in an executable whose other tests don't.
+    pub(crate) fn real_among_fast(&self) -> Option<&'static str> {
+        (self.package == "restore" && self.name == "maxbrod_restore").then_some("::booted_")
     }
 }
 
@@ -107,6 +116,8 @@ mod tests {
         assert!(message("/w/lab/Cargo.toml", "real_cluster", true).unwrap().is_real());
         assert!(message("/w/tests/Cargo.toml", "restore", true).unwrap().is_real());
         assert!(!message("/w/tests/Cargo.toml", "maxbrod_tests", true).unwrap().is_real());
+        let mixed = message("/w/restore/Cargo.toml", "maxbrod_restore", true).unwrap();
+        assert!(!mixed.is_real() && mixed.real_among_fast().is_some());
         assert_eq!(
             test_executable(&serde_json::json!({ "reason": "build-finished" }), Path::new("/w")),
             None

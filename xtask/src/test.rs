@@ -40,8 +40,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let mut sum = Tally::default();
     let mut failures = Vec::new();
     for kind in kinds {
-        for test in built.tests.iter().filter(|test| test.is_real() == (kind == Kind::Real)) {
-            let (tally, trouble) = run_one(test, kind, &filters, &prepared)?;
+        for test in &built.tests {
+            let Some(selected) = select(test, kind, &filters)? else {
+                continue;
+            };
+            let (tally, trouble) = run_one(test, kind, &selected, &prepared)?;
             failures.extend(trouble);
             sum.add(tally);
         }
@@ -63,17 +66,49 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if sum.failed == 0 { Ok(()) } else { Err(String::new()) }
 }
 
+/// The arguments that choose an executable's tests of this kind; `None`: it has none.
+fn select(test: &TestExecutable, kind: Kind, filters: &[String]) -> Result<Option<Vec<String>>, String> {
+    let Some(real) = test.real_among_fast() else {
+        return Ok((test.is_real() == (kind == Kind::Real)).then(|| filters.to_vec()));
+    };
+    let mut arguments = filters.to_vec();
+    if kind == Kind::Fast {
+        arguments.extend(["--skip".to_owned(), real.to_owned()]);
+        return Ok(Some(arguments));
+    }
+    // Of several filters libtest takes any, so those that fit both are given by their names.
+    let listed = Command::new(&test.executable)
+        .args(["--list", "--format=terse", real])
+        .output()
+        .map_err(|error| format!("running {}: {error}", test.executable.display()))?;
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let mut names: Vec<String> = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|name| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
+        .map(str::to_owned)
+        .collect();
+    if names.is_empty() {
+        if filters.is_empty() {
+            return Err(format!("{} has no test named {real}…", test.executable.display()));
+        }
+        return Ok(None);
+    }
+    names.push("--exact".to_owned());
+    Ok(Some(names))
+}
+
 fn run_one(
     test: &TestExecutable,
     kind: Kind,
-    filters: &[String],
+    selected: &[String],
     prepared: &Prepared,
 ) -> Result<(Tally, Option<String>), String> {
     let directory = workspace::root().join(&test.package);
     println!("\n== {}: {}", test.package, test.name);
     let mut command = Command::new(&test.executable);
     command
-        .args(filters)
+        .args(selected)
         .current_dir(&directory)
         .env("CARGO_MANIFEST_DIR", &directory);
     command.envs(prepared.variables());
