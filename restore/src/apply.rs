@@ -104,6 +104,8 @@ async fn apply_on(disk: Arc<dyn Disk>, cluster: &Cluster, order: Apply<'_>) -> R
     let prepared = prepare(disk.as_ref(), node, &jobs, &head)?;
     let mut directories = match prepared {
         Prepared::Applied => {
+            // Whoever applies again with another owner means it; and an attempt may have ended just before its last change.
+            give(disk.as_ref(), node, order.owner)?;
             let partitions = jobs.len() as u64;
             return Ok(Applied {
                 partitions,
