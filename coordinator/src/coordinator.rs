@@ -270,7 +270,10 @@ async fn serve_grpc(
         server = server.tls_config(tls).map_err(failed)?;
     }
     let router: Router = server
-        .add_service(AgentsServer::new(AgentsService::new(Arc::clone(&house))))
+        .add_service(
+            AgentsServer::new(AgentsService::new(Arc::clone(&house)))
+                .max_decoding_message_size(maxbrod_proto::LARGEST_MESSAGE),
+        )
         .add_service(OperatorServer::new(OperatorService::new(house)));
     let stop = async move {
         // A sender that is gone means the same.

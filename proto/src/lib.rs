@@ -24,3 +24,7 @@ pub mod operator {
 
 /// The version of the agent protocol that this build speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The largest message of the agent protocol, in bytes. Pieces stay below 1 MiB, but a batch of the metadata log, which goes whole,
+/// can have up to 8 MiB (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`).
+pub const LARGEST_MESSAGE: usize = 16 << 20;

@@ -10,8 +10,6 @@ use super::Trouble;
 use crate::config::{Config, ConfigError, Tls};
 use crate::error::AgentError;
 
-/// A single partition's base can be larger than the mebibyte that messages are held to.
-const LARGEST_MESSAGE: usize = 16 << 20;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Both sides notice within this time, twice, that the other one is gone.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -43,7 +41,7 @@ pub(super) async fn connect(config: &Config) -> Result<Connected, Trouble> {
         .connect()
         .await
         .map_err(|error| tonic::Status::unavailable(causes(&error)))?;
-    let client = AgentsClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
+    let client = AgentsClient::new(channel).max_decoding_message_size(maxbrod_proto::LARGEST_MESSAGE);
     Ok(Connected { client })
 }
 
