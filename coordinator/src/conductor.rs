@@ -11,7 +11,7 @@ use std::time::Duration;
 use maxbrod_kafka::NodeId;
 use maxbrod_kafka::metadata::TopicConfig;
 use maxbrod_proto::agent as proto;
-use maxbrod_proto::operator::{ClusterStatusReply, SnapshotProgress};
+use maxbrod_proto::operator::{ClusterStatusReply, SnapshotOutcome, SnapshotProgress};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -137,6 +137,8 @@ pub(crate) struct Conductor {
     defaults: TopicConfig,
     view: Option<View>,
     committing: bool,
+    /// How the last snapshot ended.
+    last: Option<SnapshotOutcome>,
 }
 
 impl Conductor {
@@ -162,6 +164,7 @@ impl Conductor {
             defaults: TopicConfig::default(),
             view: None,
             committing: false,
+            last: None,
         }
     }
 

@@ -119,18 +119,30 @@ fn run_one(
         command.arg("--include-ignored");
     }
     let timeout = if kind == Kind::Real { REAL } else { FAST };
-    observe(&mut command, timeout, &format!("{}: {}", test.package, test.name))
+    observe(
+        &mut command,
+        timeout,
+        &format!("{}: {}", test.package, test.name),
+        false,
+    )
 }
 
 fn run_examples_in_documentation() -> Result<(Tally, Option<String>), String> {
     println!("\n== examples in documentation");
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--doc", "--quiet"]);
-    observe(&mut cargo, FAST, "examples in documentation")
+    // A package without examples prints nothing.
+    observe(&mut cargo, FAST, "examples in documentation", true)
 }
 
-/// Runs a test executable; one that crashed or hung counts as one failed test more.
-fn observe(command: &mut Command, timeout: Duration, name: &str) -> Result<(Tally, Option<String>), String> {
+/// Runs a test executable; one that crashed or hung, or ended without a result where it must have one, counts as one failed test
+/// more.
+fn observe(
+    command: &mut Command,
+    timeout: Duration,
+    name: &str,
+    may_be_silent: bool,
+) -> Result<(Tally, Option<String>), String> {
     let mut tally = Tally::default();
     let mut finished = false;
     let ended = run::watch(command, timeout, |line| {
@@ -140,9 +152,7 @@ fn observe(command: &mut Command, timeout: Duration, name: &str) -> Result<(Tall
         }
     })?;
     let trouble = match ended {
-        Ended::Status { success: true, .. } if finished && tally.failed == 0 => None,
-        // A package without examples prints nothing.
-        Ended::Status { success: true, .. } if tally.failed == 0 => None,
+        Ended::Status { success: true, .. } if (finished || may_be_silent) && tally.failed == 0 => None,
         Ended::Status { .. } if tally.failed > 0 => Some(format!("{name}: {} tests", tally.failed)),
         Ended::Status { shown, .. } => {
             tally.failed += 1;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use maxbrod_proto::operator::{AgentStatus, ClusterStatusReply, ClusterStatusRequest};
+use maxbrod_proto::operator::{AgentStatus, ClusterStatusReply, ClusterStatusRequest, SnapshotOutcome};
 use serde::Serialize;
 
 use crate::args::{Cluster, Global};
@@ -19,6 +19,7 @@ struct StatusDocument {
     open_run: u64,
     base_snapshot: Option<String>,
     stage: Option<String>,
+    last_snapshot: Option<LastDocument>,
     metadata_offset: i64,
     metadata_epoch: i32,
     agents: Vec<AgentDocument>,
@@ -45,6 +46,23 @@ struct LogDirDocument {
     total_bytes: u64,
     free_bytes: u64,
     pin_method: String,
+}
+
+/// How the last snapshot ended, whoever asked for it.
+#[derive(Serialize)]
+struct LastDocument {
+    id: Option<String>,
+    run: u64,
+    duration_ms: u64,
+    gaps: usize,
+    error: Option<ErrorDocument>,
+}
+
+#[derive(Serialize)]
+struct ErrorDocument {
+    code: String,
+    message: String,
+    remedy: String,
 }
 
 #[derive(Serialize)]
@@ -87,6 +105,7 @@ impl From<ClusterStatusReply> for StatusDocument {
             open_run: reply.open_run,
             base_snapshot: some(reply.base_snapshot),
             stage: some(reply.stage),
+            last_snapshot: reply.last.map(LastDocument::from),
             metadata_offset: reply.metadata_offset,
             metadata_epoch: reply.metadata_epoch,
             agents: reply.agents.into_iter().map(AgentDocument::from).collect(),
@@ -128,6 +147,33 @@ impl From<AgentStatus> for AgentDocument {
     }
 }
 
+impl From<SnapshotOutcome> for LastDocument {
+    fn from(outcome: SnapshotOutcome) -> Self {
+        Self {
+            id: Some(outcome.id).filter(|id| !id.is_empty()),
+            run: outcome.run,
+            duration_ms: outcome.duration_ms,
+            gaps: outcome.gaps.len(),
+            error: outcome.error.map(|error| ErrorDocument {
+                code: error.code,
+                message: error.message,
+                remedy: error.remedy,
+            }),
+        }
+    }
+}
+
+impl LastDocument {
+    fn text(&self) -> String {
+        match (&self.id, &self.error) {
+            (_, Some(error)) => format!("FAILED [{}]: {}", error.code, error.message),
+            (Some(id), None) if self.gaps > 0 => format!("{id}, {} things MISSING", self.gaps),
+            (Some(id), None) => id.clone(),
+            (None, None) => "not known".to_owned(),
+        }
+    }
+}
+
 impl StatusDocument {
     /// The agents, and the nodes that should have one that is connected: state `missing` where none ever was.
     fn agents_and_missing(&self) -> Vec<AgentDocument> {
@@ -146,7 +192,7 @@ impl StatusDocument {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nmetadata      offset {}, epoch {}\n\n",
+            "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nlast          {}\nmetadata      offset {}, epoch {}\n\n",
             if self.cluster_id.is_empty() {
                 "not known before an agent connects"
             } else {
@@ -158,6 +204,9 @@ impl StatusDocument {
             self.open_run,
             self.base_snapshot.as_deref().unwrap_or("none yet"),
             self.stage.as_deref().unwrap_or("no snapshot"),
+            self.last_snapshot
+                .as_ref()
+                .map_or_else(|| "none since the coordinator started".to_owned(), LastDocument::text),
             self.metadata_offset,
             self.metadata_epoch,
         );

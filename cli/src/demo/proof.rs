@@ -79,7 +79,11 @@ fn without_held(description: &ClusterDescription) -> ClusterDescription {
 impl Proof {
     /// Whether the restored cluster is the original one as of the cut.
     pub(super) fn is_clean(&self) -> bool {
-        self.differences.is_empty() && self.problems.is_empty() && self.log_problems.is_empty() && self.records > 0
+        let worked = [self.produced, self.committed, self.consumed]
+            .iter()
+            .all(|count| *count > 0);
+        let nothing_wrong = self.differences.is_empty() && self.problems.is_empty() && self.log_problems.is_empty();
+        nothing_wrong && worked && self.identical > 0 && self.identical == self.records
     }
 
     pub(super) fn text(&self) -> String {

@@ -131,7 +131,7 @@ impl Conductor {
         });
     }
 
-    fn finished(&self, outcome: &Outcome) {
+    fn finished(&mut self, outcome: &Outcome) {
         let now = self.instruments.now();
         self.instruments.metrics.count_outcome(outcome, now);
         let (snapshot, failure) = match &outcome.result {
@@ -157,9 +157,10 @@ impl Conductor {
             warn!(%error, "not remembering how a snapshot ended");
         }
         let stage = if outcome.result.is_ok() { "done" } else { "failed" };
+        self.last = Some(outcome_message(outcome));
         self.tell(SnapshotProgress {
             stage: stage.to_owned(),
-            outcome: Some(outcome_message(outcome)),
+            outcome: self.last.clone(),
             ..SnapshotProgress::default()
         });
     }

@@ -32,6 +32,7 @@ impl Conductor {
                 .map(|stage| stage.name().to_owned())
                 .unwrap_or_default(),
             agents: registry.agents().map(agent_status).collect(),
+            last: self.last.clone(),
             ..ClusterStatusReply::default()
         };
         drop(registry);

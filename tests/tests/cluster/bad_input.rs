@@ -227,6 +227,15 @@ fn a_flipped_bit_in_a_segment_is_never_shipped() -> Result<(), LabError> {
         "the partition is named: {}",
         refused.stderr
     );
+    let status = backup.programs.maxbrod_ok(&["cluster", "status"])?;
+    let told = status
+        .pointer("/last_snapshot/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    assert!(
+        told.contains("codec-none-0"),
+        "who did not wait is told, too: {status:#}"
+    );
     assert_eq!(
         backup.programs.maxbrod_ok(&["snapshot", "list"])?,
         serde_json::json!([]),
