@@ -76,6 +76,18 @@ impl fmt::Display for Difference {
 }
 
 impl ClusterDescription {
+    /// The same cluster without the topic configs by which a restore holds retention back.
+    #[must_use]
+    pub fn without_retention(&self) -> Self {
+        let mut description = self.clone();
+        for topic in description.topics.values_mut() {
+            topic
+                .configs
+                .retain(|key, _| !matches!(key.as_str(), "retention.ms" | "retention.bytes"));
+        }
+        description
+    }
+
     /// What a restore onto the same topology has to give back, and how `after` differs from it: cluster id, topics with ids,
     /// assignments and configs, broker configs, ACLs, SCRAM users, quotas, features.
     ///

@@ -19,9 +19,6 @@ pub use backup::{Backup, Snapshot};
 /// How long a cluster may take to become ready on a busy machine.
 pub const READY: Duration = Duration::from_secs(180);
 
-/// Topic configs that a restore holds back on purpose.
-const HELD: [&str; 2] = ["retention.ms", "retention.bytes"];
-
 /// A directory of its own for one test, and the Kafka to use.
 #[derive(Debug)]
 pub struct Scene {
@@ -99,8 +96,9 @@ pub fn judge(
 
 /// What of a cluster's identity differs from the original's, beyond the retention that a restore holds back.
 pub fn identity_differences(before: &ClusterDescription, after: &ClusterDescription) -> Vec<String> {
-    without_held(before)
-        .identity_differences(&without_held(after))
+    before
+        .without_retention()
+        .identity_differences(&after.without_retention())
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -118,12 +116,4 @@ pub fn log_problems(cluster: &Cluster) -> Result<Vec<String>, LabError> {
         );
     }
     Ok(problems)
-}
-
-fn without_held(description: &ClusterDescription) -> ClusterDescription {
-    let mut description = description.clone();
-    for topic in description.topics.values_mut() {
-        topic.configs.retain(|key, _| !HELD.contains(&key.as_str()));
-    }
-    description
 }

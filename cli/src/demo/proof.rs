@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use maxbrod_lab::{Cluster, ClusterDescription, Options, SmokeReport, compare};
+use maxbrod_lab::{Cluster, Options, SmokeReport, compare};
 use serde::Serialize;
 
 use super::story::Original;
 use crate::exit::Result;
-
-/// Topic configs that a restore holds back on purpose, until the operator lifts them.
-const HELD: [&str; 2] = ["retention.ms", "retention.bytes"];
 
 /// The verdict, and what it rests on.
 #[derive(Debug, Serialize)]
@@ -48,7 +45,10 @@ pub(super) fn prove(cluster: &Cluster, original: &Original, dir: &Path) -> Resul
         &original.cuts,
         &Options::of(&original.description),
     );
-    let differences = without_held(&original.description).identity_differences(&without_held(&after));
+    let differences = original
+        .description
+        .without_retention()
+        .identity_differences(&after.without_retention());
     let SmokeReport {
         produced,
         committed,
@@ -66,14 +66,6 @@ pub(super) fn prove(cluster: &Cluster, original: &Original, dir: &Path) -> Resul
         committed,
         consumed,
     })
-}
-
-fn without_held(description: &ClusterDescription) -> ClusterDescription {
-    let mut description = description.clone();
-    for topic in description.topics.values_mut() {
-        topic.configs.retain(|key, _| !HELD.contains(&key.as_str()));
-    }
-    description
 }
 
 impl Proof {
