@@ -5,19 +5,19 @@
 #![forbid(unsafe_code)]
 
 /// The contract between coordinator and agents.
-#[allow(missing_docs, unreachable_pub, clippy::all)]
+#[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
 pub mod agent {
     tonic::include_proto!("maxbrod.agent.v1");
 }
 
 /// The nodes of the manifest tree, as they are stored.
-#[allow(missing_docs, unreachable_pub, clippy::all)]
+#[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
 pub mod manifest {
     tonic::include_proto!("maxbrod.manifest.v1");
 }
 
 /// What operators ask of a running coordinator.
-#[allow(missing_docs, unreachable_pub, clippy::all)]
+#[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
 pub mod operator {
     tonic::include_proto!("maxbrod.operator.v1");
 }
