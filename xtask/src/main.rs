@@ -10,6 +10,7 @@ mod missing;
 mod package;
 mod prerequisites;
 mod run;
+mod soak;
 mod tally;
 mod test;
 mod workspace;
@@ -21,7 +22,8 @@ cargo xtask demo [ARGS OF maxbrod demo]    a real cluster under load: snapshot, 
 cargo xtask test [--fast|--real] [FILTER]  every test, fast ones first, then those on real clusters one at a time
 cargo xtask lint                           formatting, clippy, documentation, licences, file lengths
 cargo xtask package                        a release build as a tar.gz under target/package
-cargo xtask bench | soak | fuzz            not there yet";
+cargo xtask soak [--rounds N] [FILTER]     the end-to-end tests on real clusters again and again, with a report
+cargo xtask bench | fuzz                   not there yet";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "lint" => lint::run(rest),
         "package" => package::run(rest),
-        "bench" | "soak" | "fuzz" => missing::run(task),
+        "soak" => soak::run(rest),
+        "bench" | "fuzz" => missing::run(task),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

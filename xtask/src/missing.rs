@@ -4,7 +4,6 @@
 pub(crate) fn run(task: &str) -> Result<(), String> {
     let missing = match task {
         "bench" => "there are no benchmarks yet, so no number of the design is measured",
-        "soak" => "there is no soak test yet; `cargo xtask test --real` runs the tests on real clusters once",
         "fuzz" => {
             "there are no fuzz targets yet; parsers are tested with generated garbage by `cargo xtask test --fast`"
         }

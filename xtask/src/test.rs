@@ -98,6 +98,15 @@ fn select(test: &TestExecutable, kind: Kind, filters: &[String]) -> Result<Optio
     Ok(Some(names))
 }
 
+/// Runs an executable of tests on real clusters.
+pub(crate) fn run_real(
+    test: &TestExecutable,
+    filters: &[String],
+    prepared: &Prepared,
+) -> Result<(Tally, Option<String>), String> {
+    run_one(test, Kind::Real, filters, prepared)
+}
+
 fn run_one(
     test: &TestExecutable,
     kind: Kind,
