@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::frame::Frame;
 use crate::log_dir::{Listing, LogDir};
 use crate::replica::{End, locate};
 use crate::ship::end_from_wire;
+use crate::throttle::read_fully;
 
 #[cfg(test)]
 mod tests;
@@ -354,17 +354,4 @@ fn open_segments(directory: &Directory, bases: &[i64]) -> Result<Vec<(i64, File)
         Ok((*base, file))
     };
     bases.iter().map(open).collect()
-}
-
-fn read_fully(file: &File, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, position + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -124,7 +124,8 @@ fn forget(file: &File, position: u64, length: u64) {
     let _ = fadvise(file, position, NonZeroU64::new(length), Advice::DontNeed);
 }
 
-fn read_fully(file: &File, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+/// Fills the buffer from a position on, as far as the file reaches; returns how much that is.
+pub(crate) fn read_fully(file: &File, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, position + filled as u64) {
