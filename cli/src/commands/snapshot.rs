@@ -1,6 +1,7 @@
 //! `maxbrod snapshot`: one file per command.
 
 mod create;
+mod gap;
 mod list;
 mod show;
 mod verify;

@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use maxbrod_proto::operator::{CancelSnapshotRequest, CreateSnapshotRequest, SnapshotOutcome, SnapshotProgress};
 use serde::Serialize;
 
+use super::gap::GapDocument;
 use crate::args::{Global, SnapshotCreate};
 use crate::coordinator;
 use crate::exit::{Failure, Kind, Result};
@@ -23,13 +24,6 @@ struct Created {
     logical_bytes: u64,
     partitions: u64,
     gaps: Vec<GapDocument>,
-}
-
-#[derive(Serialize)]
-struct GapDocument {
-    what: String,
-    why: String,
-    remedy: String,
 }
 
 /// Takes a snapshot; with `--wait` until it is committed.
@@ -137,15 +131,7 @@ fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
         read_bytes: outcome.read_bytes,
         logical_bytes: outcome.logical_bytes,
         partitions: outcome.partitions,
-        gaps: outcome
-            .gaps
-            .into_iter()
-            .map(|gap| GapDocument {
-                what: gap.what,
-                why: gap.why,
-                remedy: gap.remedy,
-            })
-            .collect(),
+        gaps: outcome.gaps.into_iter().map(GapDocument::from).collect(),
     };
     output.print(&created, || {
         let mut text = format!(

@@ -6,6 +6,7 @@ use maxbrod_proto::manifest::Root;
 use maxbrod_repository::{Journal, PartitionRecord, Tree};
 use serde::Serialize;
 
+use super::gap::GapDocument;
 use crate::args::Global;
 use crate::exit::{Kind, Result};
 use crate::output::{Output, bytes, table};
@@ -55,13 +56,6 @@ struct NodeDocument {
     roles: Vec<String>,
     log_dirs: Vec<String>,
     metadata_log_dir: String,
-}
-
-#[derive(Serialize)]
-struct GapDocument {
-    what: String,
-    why: String,
-    remedy: String,
 }
 
 #[derive(Serialize)]
@@ -173,15 +167,7 @@ impl Document {
                     metadata_log_dir: node.metadata_log_dir.clone(),
                 })
                 .collect(),
-            gaps: root
-                .gaps
-                .iter()
-                .map(|gap| GapDocument {
-                    what: gap.what.clone(),
-                    why: gap.why.clone(),
-                    remedy: gap.remedy.clone(),
-                })
-                .collect(),
+            gaps: root.gaps.iter().map(GapDocument::from).collect(),
             notes: root.notes.clone(),
             partition_list: None,
         }
