@@ -2,6 +2,7 @@
 
 mod audit;
 mod cluster;
+mod finding;
 mod init;
 mod manual;
 mod repository;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use maxbrod_proto::operator::operator_client::OperatorClient;
+use maxbrod_repository::with_causes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
@@ -43,15 +44,17 @@ pub async fn connect(global: &Global) -> Result<OperatorClient<Channel>> {
         if let (Some(cert), Some(key)) = (&global.tls_cert, &global.tls_key) {
             tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
         }
-        endpoint = endpoint
-            .tls_config(tls)
-            .map_err(|error| Failure::usage(format!("setting up TLS: {error}")))?;
+        endpoint = endpoint.tls_config(tls).map_err(|error| {
+            Failure::usage(format!("setting up TLS: {}", with_causes(&error))).remedy(
+                "give PEM files: --tls-ca the authority's certificate, --tls-cert and --tls-key this operator's",
+            )
+        })?;
     }
     let channel = endpoint.connect().await.map_err(|error| {
         Failure::new(
             Kind::Failed,
             "coordinator-unreachable",
-            format!("connecting to the coordinator at {url}: {}", chain(&error)),
+            format!("connecting to the coordinator at {url}: {}", with_causes(&error)),
         )
         .remedy("check that maxbrod-coordinator runs there, and the URL's scheme (http only with `insecure`)")
     })?;
@@ -66,34 +69,19 @@ pub fn refused(status: &Status) -> Failure {
         _ => (Kind::Failed, "coordinator-refused"),
     };
     // Its own code says more than gRPC's.
-    let own = status
-        .metadata()
-        .get("maxbrod-code")
-        .and_then(|code| code.to_str().ok());
+    let said = |name: &str| status.metadata().get(name).and_then(|value| value.to_str().ok());
+    let own = said("maxbrod-code");
     let failure = Failure::new(
         kind,
         own.unwrap_or(code),
         format!("the coordinator says: {}", status.message()),
     );
-    match own {
-        Some(_) => failure,
-        None => failure.remedy("its log tells more; `maxbrod cluster status` tells whether it works"),
-    }
+    failure
+        .remedy(said("maxbrod-remedy").unwrap_or("its log tells more; `maxbrod cluster status` tells whether it works"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         Failure::usage(format!("reading {}: {error}", path.display())).remedy("correct the --tls-… options")
     })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

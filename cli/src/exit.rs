@@ -33,7 +33,7 @@ pub struct Failure {
     /// Stable, kebab-case.
     pub code: String,
     pub message: String,
-    /// What to do about it, as a sentence; may be empty where the message says it.
+    /// What to do about it, as a sentence; empty only where nobody knows.
     pub remedy: String,
 }
 

@@ -111,22 +111,6 @@ impl From<Error> for Failure {
             ErrorKind::Integrity => Kind::Integrity,
             ErrorKind::Failed => Kind::Failed,
         };
-        let remedy = match &error {
-            Error::Missing { .. } | Error::Damaged { .. } => {
-                "`maxbrod snapshot verify` tells which snapshots are affected; restore from another one, or bring the object back from a copy of the repository"
-            }
-            Error::Store { .. } | Error::Uncertain { .. } => {
-                "check the address, the credentials and the network, and try again"
-            }
-            Error::NoSuchSnapshot { .. } => "`maxbrod snapshot list` shows what there is",
-            Error::WrongIdentity { .. } => "give --identity the key file of one of these recipients",
-            Error::IdentityFile { .. } => "give --identity a file that age-keygen made",
-            Error::AlreadyARepository { .. } => "use it as it is, or choose another --repository",
-            Error::NoRepository { .. } | Error::NotMounted { .. } => {
-                "check --repository and the mount; `maxbrod init` makes a new repository"
-            }
-            _ => "",
-        };
-        Self::new(kind, error.code(), error.to_string()).remedy(remedy)
+        Self::new(kind, error.code(), error.to_string()).remedy(error.remedy())
     }
 }

@@ -113,7 +113,7 @@ pub struct Tls {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("read configuration {path}: {source}")]
+    #[error("read configuration {path}: {source}; give its path with --config")]
     Read {
         /// The file.
         path: PathBuf,
@@ -121,12 +121,14 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file does not say what it must.
-    #[error("read configuration {path}: {source}")]
+    #[error("parse configuration {path}, line {line}: {reason}; correct it there, README.md shows a whole coordinator.toml")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        source: Box<toml::de::Error>,
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
     },
     /// Neither TLS nor `insecure`.
     #[error(
@@ -166,12 +168,20 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+        let config = Self::parse(&text, path)?;
         config.check()?;
         Ok(config)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            line: error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.matches('\n').count() + 1),
+            reason: error.message().trim_end().replace('\n', ", "),
+        })
     }
 
     /// Refuses settings that don't go together.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use maxbrod_coordinator::{Config, run};
+use maxbrod_coordinator::{Config, CoordinatorError, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +49,11 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("maxbrod-coordinator: {error} [{}]", error.code());
+            if let CoordinatorError::Repository(error) = &error
+                && !error.remedy().is_empty()
+            {
+                eprintln!("  what to do: {}", error.remedy());
+            }
             ExitCode::FAILURE
         }
     }

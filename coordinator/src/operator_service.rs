@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::conductor::Input;
 use crate::house::{House, Term};
-use crate::status::with_code;
+use crate::status::{with_code, with_remedy};
 
 /// The service.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ impl OperatorService {
 
     fn term(&self) -> Result<&Arc<Term>, Status> {
         self.house.term().ok_or_else(|| {
-            let message = "no agent has connected yet, so the cluster is not known; start maxbrod-agent on the Kafka hosts, \
-                           or set cluster_id in coordinator.toml";
-            with_code(Status::failed_precondition(message), "no-cluster")
+            let status = Status::failed_precondition("no agent has connected yet, so the cluster is not known");
+            let remedy = "start maxbrod-agent on the Kafka hosts, or set cluster_id in coordinator.toml";
+            with_remedy(with_code(status, "no-cluster"), remedy)
         })
     }
 
@@ -56,11 +56,9 @@ impl Operator for OperatorService {
         let progress = match self.ask(|reply| Input::Create { label, reply }).await? {
             Ok(progress) => progress,
             Err(busy) => {
-                let message = format!(
-                    "take a snapshot: one is under way (stage {}); wait for it or cancel it",
-                    busy.0
-                );
-                return Err(with_code(Status::already_exists(message), "snapshot-under-way"));
+                let message = format!("take a snapshot: one is under way (stage {})", busy.0);
+                let status = with_code(Status::already_exists(message), "snapshot-under-way");
+                return Err(with_remedy(status, "wait for it, or end it with `maxbrod snapshot cancel`"));
             }
         };
         let (sender, receiver) = mpsc::channel(64);

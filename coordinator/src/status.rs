@@ -1,4 +1,4 @@
-//! Errors as gRPC statuses. The stable code goes along as metadata, `maxbrod-code`.
+//! Errors as gRPC statuses. The stable code goes along as metadata, `maxbrod-code`, and what helps as `maxbrod-remedy`.
 
 use maxbrod_repository::Error;
 use tonic::Status;
@@ -16,7 +16,15 @@ pub(crate) fn of_error(error: &Error) -> Status {
         Error::Store { .. } | Error::Uncertain { .. } => Status::unavailable(message),
         _ => Status::internal(message),
     };
-    with_code(status, error.code())
+    with_remedy(with_code(status, error.code()), error.remedy())
+}
+
+/// Adds what helps, unless it is not known. Metadata is ASCII: what is not is left out.
+pub(crate) fn with_remedy(mut status: Status, remedy: &str) -> Status {
+    if let Some(remedy) = MetadataValue::try_from(remedy).ok().filter(|remedy| !remedy.is_empty()) {
+        status.metadata_mut().insert("maxbrod-remedy", remedy);
+    }
+    status
 }
 
 /// Adds a stable code.

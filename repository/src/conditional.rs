@@ -124,6 +124,9 @@ pub async fn check_store(store: &Store, environment: &Environment) -> Result<Sto
     for name in &names {
         left_behind += usize::from(store.objects().delete(&store.path(name)).await.is_err());
     }
+    if let Some(root) = store.files().filter(|_| left_behind == 0).cloned() {
+        blocking(move || Ok(root.remove_empty(&folder))).await?;
+    }
     Ok(StoreCheck {
         races: ROUNDS,
         writers: WRITERS,

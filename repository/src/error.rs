@@ -34,7 +34,7 @@ pub enum Error {
         reason: String,
     },
     /// There is no repository at the location.
-    #[error("opening the repository {location}: there is none; make one with `maxbrod init`, or correct --repository")]
+    #[error("opening the repository {location}: there is none")]
     NoRepository {
         /// Where.
         location: String,
@@ -42,7 +42,7 @@ pub enum Error {
     /// The folder of a file-system repository lacks its marker.
     #[error(
         "using the folder {path}: the marker file {marker} is not in it; either nothing is mounted there or it was never \
-         made a repository (`maxbrod init`)"
+         made a repository"
     )]
     NotMounted {
         /// The folder.
@@ -51,7 +51,7 @@ pub enum Error {
         marker: &'static str,
     },
     /// `init` found a repository.
-    #[error("making the repository {location}: there is one already, {repository_id}; choose another place")]
+    #[error("making the repository {location}: there is one already, {repository_id}")]
     AlreadyARepository {
         /// Where.
         location: String,
@@ -59,9 +59,7 @@ pub enum Error {
         repository_id: String,
     },
     /// Written by a newer maxbrod.
-    #[error(
-        "reading {object}: it has format version {found}, this maxbrod reads up to {supported}; use a newer maxbrod"
-    )]
+    #[error("reading {object}: it has format version {found}, this maxbrod reads up to {supported}")]
     NewerFormat {
         /// The object.
         object: String,
@@ -71,7 +69,7 @@ pub enum Error {
         supported: u64,
     },
     /// Needs features that this build does not have.
-    #[error("reading {object}: it requires the features {features:?}, unknown to this maxbrod; use a newer maxbrod")]
+    #[error("reading {object}: it requires the features {features:?}, unknown to this maxbrod")]
     UnknownFeatures {
         /// The object.
         object: String,
@@ -79,9 +77,7 @@ pub enum Error {
         features: Vec<String>,
     },
     /// The journal holds an event that this build does not know.
-    #[error(
-        "reading {object}: it holds an event {event:?} written by {software}, unknown to this maxbrod; use that version"
-    )]
+    #[error("reading {object}: it holds an event {event:?} written by {software}, unknown to this maxbrod")]
     UnknownEvent {
         /// The entry.
         object: String,
@@ -91,7 +87,7 @@ pub enum Error {
         software: String,
     },
     /// The repository is encrypted and no identity was given.
-    #[error("unlocking {object}: the repository is encrypted for {recipients}; give a matching --identity file")]
+    #[error("unlocking {object}: the repository is encrypted for {recipients}")]
     NeedsIdentity {
         /// What was to be unlocked.
         object: String,
@@ -115,7 +111,7 @@ pub enum Error {
         reason: String,
     },
     /// Not an age recipient.
-    #[error("reading the recipient {recipient:?}: {reason}; expected age1…, as age-keygen prints it")]
+    #[error("reading the recipient {recipient:?}: {reason}")]
     Recipient {
         /// As given.
         recipient: String,
@@ -155,9 +151,7 @@ pub enum Error {
         reason: String,
     },
     /// What was just sealed does not open again: memory or CPU can't be trusted.
-    #[error(
-        "checking what was sealed of {object} before its upload: {reason}; this machine's memory or CPU may be faulty"
-    )]
+    #[error("checking what was sealed of {object} before its upload: {reason}")]
     Unfaithful {
         /// What was sealed.
         object: String,
@@ -165,7 +159,7 @@ pub enum Error {
         reason: String,
     },
     /// An object's name is taken by other bytes.
-    #[error("creating {object}: another object has that name; another writer may be at work")]
+    #[error("creating {object}: another object has that name")]
     Taken {
         /// The object.
         object: String,
@@ -187,7 +181,7 @@ pub enum Error {
         reason: String,
     },
     /// Another coordinator took over.
-    #[error("writing to the journal as epoch {held}: epoch {newest} ({holder}) took over; this coordinator must stop")]
+    #[error("writing to the journal as epoch {held}: epoch {newest} ({holder}) took over")]
     Fenced {
         /// The epoch held.
         held: u64,
@@ -197,7 +191,7 @@ pub enum Error {
         holder: String,
     },
     /// The store does not do what it must.
-    #[error("checking the store {location}: {reason}; snapshots in it would not be safe, use another store")]
+    #[error("checking the store {location}: {reason}; snapshots in it would not be safe")]
     Dishonest {
         /// Where.
         location: String,
@@ -292,6 +286,37 @@ impl Error {
         }
     }
 
+    /// What helps, as a sentence for operators; empty where that is not known.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Location { .. } => "give --repository file:///path or s3://bucket/prefix",
+            Self::NoRepository { .. } => "check --repository; `maxbrod init` makes a new repository",
+            Self::NotMounted { .. } => "check --repository and the mount; `maxbrod init` makes a new repository",
+            Self::AlreadyARepository { .. } => "use it as it is, or choose another --repository",
+            Self::NewerFormat { .. } | Self::UnknownFeatures { .. } => "use a newer maxbrod",
+            Self::UnknownEvent { .. } => "use the version of maxbrod that wrote it, or a newer one",
+            Self::NeedsIdentity { .. } => "give --identity the age key file of one of these recipients",
+            Self::WrongIdentity { .. } => "give --identity the key file of one of these recipients",
+            Self::IdentityFile { .. } => "give --identity a file that age-keygen made",
+            Self::Recipient { .. } => "give it as age-keygen prints it: age1…",
+            Self::Name { .. } => "copy it from where maxbrod printed it",
+            Self::NoSuchSnapshot { .. } => "`maxbrod snapshot list` shows what there is",
+            Self::Missing { .. } | Self::Damaged { .. } => {
+                "`maxbrod snapshot verify` tells which snapshots are affected; restore from another one, or bring the object \
+                 back from a copy of the repository"
+            }
+            Self::Unfaithful { .. } => "this machine's memory or CPU may be faulty: test it before it is trusted again",
+            Self::Taken { .. } => "another writer may be at work in this repository: stop it, and try again",
+            Self::Store { .. } | Self::Uncertain { .. } => {
+                "check the address, the credentials, the free space and the network, and try again"
+            }
+            Self::Forbidden { .. } => "`maxbrod audit show` tells what happened in the meantime; try again",
+            Self::Fenced { .. } => "stop this coordinator: one cluster has one coordinator",
+            Self::Dishonest { .. } => "use another store",
+            Self::UploadRefused { .. } | Self::Unwritable { .. } => "",
+        }
+    }
+
     pub(crate) fn damaged(object: impl fmt::Display, reason: impl fmt::Display) -> Self {
         Self::Damaged {
             object: object.to_string(),
@@ -306,6 +331,18 @@ impl Error {
             source: source.into(),
         }
     }
+}
+
+/// An error and all its causes, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// Recipients as an error names them.

@@ -32,7 +32,7 @@ pub use chunk_reader::ChunkReader;
 pub use conditional::{StoreCheck, check_store};
 pub use config::{Config, Encryption, FORMAT_VERSION};
 pub use environment::{Clock, Environment, Random, SystemClock, SystemRandom};
-pub use error::{Error, ErrorKind, RecipientList, Result};
+pub use error::{Error, ErrorKind, RecipientList, Result, with_causes};
 pub use id::{ContentId, Hash, KeyId, Nonce, RepositoryId};
 pub use identity::{Identities, Recipient};
 pub use journal::{

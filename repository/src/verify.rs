@@ -89,8 +89,8 @@ pub struct VerifyProgress {
     pub bytes_read: u64,
 }
 
-const REMEDY: &str = "restore from another snapshot, and give this one up (`maxbrod snapshot delete`) so that the next \
-                      one does not build on it";
+const REMEDY: &str = "restore from another snapshot, or bring the object back from a copy of the repository; snapshots that \
+                      build on this one need it, too";
 
 /// Verifies one snapshot. `Err` only where the store fails; what is wrong with the snapshot is in the report.
 pub async fn verify_snapshot(

@@ -90,8 +90,8 @@ async fn apply_on(disk: Arc<dyn Disk>, cluster: &Cluster, order: Apply<'_>) -> R
     if Hash::of(&checkpoint) != plan.checkpoint.blake3 {
         return Err(Error::Foreign {
             plan: hash,
-            reason: "the KRaft checkpoint made here is not the planned one; use the maxbrod version that made the plan"
-                .to_owned(),
+            reason: "the KRaft checkpoint made here is not the planned one".to_owned(),
+            remedy: "use the maxbrod version that made the plan",
         });
     }
     let head = Head {
@@ -151,11 +151,17 @@ async fn apply_on(disk: Arc<dyn Disk>, cluster: &Cluster, order: Apply<'_>) -> R
 }
 
 fn check_repository(cluster: &Cluster, plan: &Plan, hash: Hash) -> Result<()> {
-    let foreign = |reason: String| Err(Error::Foreign { plan: hash, reason });
+    let foreign = |reason: String| {
+        Err(Error::Foreign {
+            plan: hash,
+            reason,
+            remedy: "check --repository and --plan: a plan is for the repository that it was made from",
+        })
+    };
     let repository = cluster.repository().id().to_string();
     if plan.repository_id != repository {
         return foreign(format!(
-            "it is for the repository {}, this is {repository}; correct --repository",
+            "it is for the repository {}, this is {repository}",
             plan.repository_id
         ));
     }
@@ -169,6 +175,8 @@ fn check_repository(cluster: &Cluster, plan: &Plan, hash: Hash) -> Result<()> {
     Ok(())
 }
 
+const NEW_PLAN: &str = "make a new plan with `maxbrod restore plan --out`, and apply it on every node";
+
 /// The snapshot must be what the plan was made from, and nothing may have happened since that the plan's epochs are not above.
 fn check_journal(journal: &Journal, plan: &Plan, hash: Hash) -> Result<()> {
     let snapshot = journal.snapshot(plan.snapshot.as_str())?;
@@ -179,6 +187,7 @@ fn check_journal(journal: &Journal, plan: &Plan, hash: Hash) -> Result<()> {
                 "the snapshot {} in this repository is not the one that it was made from",
                 plan.snapshot
             ),
+            remedy: NEW_PLAN,
         });
     }
     let highest = journal.state().highest_leader_epoch;
@@ -187,10 +196,10 @@ fn check_journal(journal: &Journal, plan: &Plan, hash: Hash) -> Result<()> {
         return Err(Error::Foreign {
             plan: hash,
             reason: format!(
-                "it starts at leader epoch {}, and epoch {highest} was used since in a snapshot or another restore; make a \
-                 new plan",
+                "it starts at leader epoch {}, and epoch {highest} was used since in a snapshot or another restore",
                 plan.leader_epoch
             ),
+            remedy: NEW_PLAN,
         });
     }
     Ok(())

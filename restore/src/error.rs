@@ -29,9 +29,7 @@ pub enum Error {
     #[error(transparent)]
     Repository(#[from] maxbrod_repository::Error),
     /// The snapshot has no metadata image.
-    #[error(
-        "planning the restore of {snapshot}: it holds no KRaft metadata; take a snapshot with the controllers' agents running"
-    )]
+    #[error("planning the restore of {snapshot}: it holds no KRaft metadata")]
     NoMetadata {
         /// The snapshot.
         snapshot: String,
@@ -45,7 +43,7 @@ pub enum Error {
         reason: String,
     },
     /// A node that the snapshot does not know.
-    #[error("planning for node {node}: the snapshot holds the nodes {known}; choose among them")]
+    #[error("planning for node {node}: the snapshot holds the nodes {known}")]
     UnknownNode {
         /// The node asked for.
         node: i32,
@@ -63,7 +61,7 @@ pub enum Error {
     /// Nodes that don't make a quorum: what is restored could not elect a controller.
     #[error(
         "planning for the nodes asked for: of the quorum's voters {voters} only {restored} would be restored, which is no \
-         majority; add nodes"
+         majority"
     )]
     NoQuorum {
         /// The voters.
@@ -73,8 +71,7 @@ pub enum Error {
     },
     /// Partitions that the metadata names and the snapshot does not hold.
     #[error(
-        "planning the restore of {snapshot}: it does not hold {count} partitions that its metadata names ({partitions}); \
-         choose another snapshot, or accept that they are restored empty (--accept-gaps)"
+        "planning the restore of {snapshot}: it does not hold {count} partitions that its metadata names ({partitions})"
     )]
     Gaps {
         /// The snapshot.
@@ -87,7 +84,7 @@ pub enum Error {
     /// Partitions none of whose replicas would be restored.
     #[error(
         "planning for the nodes asked for: {count} partitions have no replica on them ({partitions}) and would have no \
-         leader; add the nodes {nodes}"
+         leader; the nodes {nodes} hold them"
     )]
     NoReplica {
         /// How many.
@@ -118,20 +115,21 @@ pub enum Error {
         plan: Hash,
         /// What it is for, and what is here.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Something is in the way.
     #[error("restoring into {path}: {reason}")]
     Occupied {
         /// The directory.
         path: PathBuf,
-        /// What is there, and what to do.
+        /// What is there.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The file system is too small.
-    #[error(
-        "restoring into {path}: {needed} bytes are needed and {free} are free; make room, or map the directory elsewhere \
-         (--map)"
-    )]
+    #[error("restoring into {path}: {needed} bytes are needed and {free} are free")]
     NoSpace {
         /// The directory.
         path: PathBuf,
@@ -141,11 +139,7 @@ pub enum Error {
         free: u64,
     },
     /// A chunk that cannot be read.
-    #[error(
-        "restoring {partition}: its offsets {from} to {to} in the pack {pack}: {source}; bring the pack back from a copy of \
-         the repository and apply again, or restore another snapshot (`maxbrod snapshot verify --level full` tells what \
-         else is affected)"
-    )]
+    #[error("restoring {partition}: its offsets {from} to {to} in the pack {pack}: {source}")]
     Chunk {
         /// The partition.
         partition: String,
@@ -159,10 +153,7 @@ pub enum Error {
         source: Box<maxbrod_repository::Error>,
     },
     /// Chunks that don't add up to the partition that the manifest describes.
-    #[error(
-        "restoring {partition}: {reason}; `maxbrod snapshot verify --level full` tells what else is affected, restore \
-         another snapshot"
-    )]
+    #[error("restoring {partition}: {reason}")]
     Partition {
         /// The partition.
         partition: String,
@@ -226,6 +217,37 @@ impl Error {
             | Self::NoSpace { .. }
             | Self::Io { .. }
             | Self::Worker(_) => Kind::Failed,
+        }
+    }
+
+    /// What helps, as a sentence for operators; empty where that is not known.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Repository(error) => error.remedy(),
+            Self::NoMetadata { .. } => "take a snapshot with the controllers' agents running",
+            Self::Metadata { .. } | Self::Exhausted { .. } => "restore another snapshot",
+            Self::UnknownNode { .. } => "choose among these with --node",
+            Self::Map { .. } => {
+                "write it as 1:/old/dir=/new/dir, with a directory of the node as the snapshot knows it (`maxbrod snapshot \
+                 show`) and an absolute new one"
+            }
+            Self::NoQuorum { .. } | Self::NoReplica { .. } => "add nodes with --node, or plan for all of them",
+            Self::Gaps { .. } => "choose another snapshot, or accept that they are restored empty (--accept-gaps)",
+            Self::Plan { .. } => "make a plan with `maxbrod restore plan --out`, by this version of maxbrod",
+            Self::Foreign { remedy, .. } | Self::Occupied { remedy, .. } => remedy,
+            Self::NoSpace { .. } => "make room, or map the directory elsewhere (--map)",
+            Self::Chunk { .. } => {
+                "bring the pack back from a copy of the repository and apply again, or restore another snapshot (`maxbrod \
+                 snapshot verify --level full` tells what else is affected)"
+            }
+            Self::Partition { .. } => {
+                "restore another snapshot; `maxbrod snapshot verify --level full` tells what else is affected"
+            }
+            Self::Io { .. } => {
+                "check that the file system is mounted and writable for this user, then run the same command again: it goes \
+                 on where it stopped"
+            }
+            Self::Worker(_) => "run the same command again: it goes on where it stopped",
         }
     }
 

@@ -140,8 +140,7 @@ impl Plan {
         };
         let Head { version } = serde_json::from_str(text).map_err(unreadable)?;
         if version != VERSION {
-            let reason =
-                format!("it has version {version}, this maxbrod carries out version {VERSION}; make a new plan");
+            let reason = format!("it has version {version}, this maxbrod carries out version {VERSION}");
             return Err(Error::Plan { reason });
         }
         serde_json::from_str(text).map_err(unreadable)

@@ -83,7 +83,8 @@ impl ProgressFile {
         let Some(Line::Restore(head)) = lines.next() else {
             return Err(Error::Occupied {
                 path: directory.to_owned(),
-                reason: format!("its {NAME} cannot be read; empty the directory and apply again"),
+                reason: format!("its {NAME} cannot be read"),
+                remedy: "empty the directory and apply again",
             });
         };
         let mut record = Record {

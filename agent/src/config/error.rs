@@ -18,11 +18,13 @@ pub enum ConfigError {
         reason: io::Error,
     },
     /// `agent.toml` is not what it should be.
-    #[error("parse {}: {reason}", path.display())]
+    #[error("parse {}, line {line}: {reason}; correct it there, README.md shows a whole agent.toml", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong.
         reason: String,
     },
     /// A setting of `agent.toml` that cannot be used.

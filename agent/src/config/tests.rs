@@ -42,7 +42,7 @@ fn sizes_are_written_with_units() {
 fn a_misspelt_setting_is_named() {
     let message = refusal(&format!("{MINIMAL}\n[limits]\nread_bytes_per_sec = \"1MiB\"\n"));
     assert!(
-        message.contains("/etc/maxbrod/agent.toml") && message.contains("read_bytes_per_sec"),
+        message.contains("/etc/maxbrod/agent.toml, line 9: ") && message.contains("read_bytes_per_sec"),
         "{message}"
     );
 }

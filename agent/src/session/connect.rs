@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use maxbrod_proto::agent::agents_client::AgentsClient;
+use maxbrod_repository::with_causes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::Trouble;
@@ -35,12 +36,12 @@ pub(super) async fn connect(config: &Config) -> Result<Connected, Trouble> {
     if let Some(tls) = config.tls.as_ref().filter(|_| !config.insecure) {
         endpoint = endpoint
             .tls_config(tls_config(tls)?)
-            .map_err(|error| contract(causes(&error)))?;
+            .map_err(|error| contract(with_causes(&error)))?;
     }
     let channel = endpoint
         .connect()
         .await
-        .map_err(|error| tonic::Status::unavailable(causes(&error)))?;
+        .map_err(|error| tonic::Status::unavailable(with_causes(&error)))?;
     let client = AgentsClient::new(channel).max_decoding_message_size(maxbrod_proto::LARGEST_MESSAGE);
     Ok(Connected { client })
 }
@@ -60,14 +61,4 @@ fn read(path: &Path) -> Result<Vec<u8>, AgentError> {
         })
     };
     std::fs::read(path).map_err(failed)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

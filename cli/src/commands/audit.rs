@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use maxbrod_repository::{Entry, ErrorKind, verify_journal};
 use serde::Serialize;
 
+use super::finding::FindingDocument;
 use crate::args::{Audit, Global};
 use crate::exit::{Failure, Kind, Result};
 use crate::output::{Output, table};
@@ -14,13 +15,6 @@ use crate::repository;
 struct VerifyDocument {
     entries: u64,
     findings: Vec<FindingDocument>,
-}
-
-#[derive(Serialize)]
-struct FindingDocument {
-    entry: u64,
-    code: &'static str,
-    message: String,
 }
 
 pub async fn run(command: Audit, global: &Global, output: Output) -> Result<ExitCode> {
@@ -63,15 +57,7 @@ fn row(entry: &Entry) -> Vec<String> {
 async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
     let cluster = repository::open_cluster(global).await?;
     let report = verify_journal(&cluster).await?;
-    let findings: Vec<FindingDocument> = report
-        .findings
-        .iter()
-        .map(|finding| FindingDocument {
-            entry: finding.n,
-            code: finding.error.code(),
-            message: finding.error.to_string(),
-        })
-        .collect();
+    let findings: Vec<FindingDocument> = report.findings.iter().map(FindingDocument::from).collect();
     let document = VerifyDocument {
         entries: report.entries,
         findings,
@@ -86,11 +72,7 @@ async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
                 document.entries
             );
         }
-        document
-            .findings
-            .iter()
-            .map(|finding| format!("entry {}: {}\n", finding.entry, finding.message))
-            .collect()
+        document.findings.iter().map(FindingDocument::text).collect()
     })?;
     match report.kind() {
         // A journal is never empty: a coordinator's term is its first entry.
@@ -98,10 +80,9 @@ async fn verify(global: &Global, output: Output) -> Result<ExitCode> {
         None => Ok(ExitCode::SUCCESS),
         Some(ErrorKind::Integrity) => Ok(Kind::Integrity.code()),
         Some(ErrorKind::Missing) => Ok(Kind::Incomplete.code()),
-        Some(_) => Err(Failure::new(
-            Kind::Failed,
-            "journal",
-            "the journal could not be checked to its end",
-        )),
+        Some(_) => Err(
+            Failure::new(Kind::Failed, "journal", "the journal could not be checked to its end")
+                .remedy("`maxbrod audit verify --json` tells what was found; check the store and run it again"),
+        ),
     }
 }

@@ -12,16 +12,18 @@ use crate::output::{Output, bytes, table};
 
 #[derive(Serialize)]
 struct StatusDocument {
-    cluster_id: String,
+    /// `None`, like what comes after it: no agent has connected yet, so the cluster is not known.
+    cluster_id: Option<String>,
     coordinator_version: String,
-    epoch: u64,
+    epoch: Option<u64>,
     repository_id: String,
-    open_run: u64,
+    open_run: Option<u64>,
     base_snapshot: Option<String>,
     stage: Option<String>,
     last_snapshot: Option<LastDocument>,
-    metadata_offset: i64,
-    metadata_epoch: i32,
+    /// `None`, like the epoch: the metadata was not read yet.
+    metadata_offset: Option<i64>,
+    metadata_epoch: Option<i32>,
     agents: Vec<AgentDocument>,
     missing: Vec<MissingDocument>,
 }
@@ -97,17 +99,19 @@ pub async fn run(command: Cluster, global: &Global, output: Output) -> Result<Ex
 impl From<ClusterStatusReply> for StatusDocument {
     fn from(reply: ClusterStatusReply) -> Self {
         let some = |text: String| if text.is_empty() { None } else { Some(text) };
+        // Terms, runs and Kafka's epochs are counted from 1 on; proto3 has 0 for what is not there.
+        let has_metadata = reply.metadata_epoch > 0 || reply.metadata_offset > 0;
         Self {
-            cluster_id: reply.cluster_id,
+            cluster_id: some(reply.cluster_id),
             coordinator_version: reply.version,
-            epoch: reply.epoch,
+            epoch: Some(reply.epoch).filter(|epoch| *epoch > 0),
             repository_id: reply.repository_id,
-            open_run: reply.open_run,
+            open_run: Some(reply.open_run).filter(|run| *run > 0),
             base_snapshot: some(reply.base_snapshot),
             stage: some(reply.stage),
             last_snapshot: reply.last.map(LastDocument::from),
-            metadata_offset: reply.metadata_offset,
-            metadata_epoch: reply.metadata_epoch,
+            metadata_offset: has_metadata.then_some(reply.metadata_offset),
+            metadata_epoch: has_metadata.then_some(reply.metadata_epoch),
             agents: reply.agents.into_iter().map(AgentDocument::from).collect(),
             missing: reply
                 .missing
@@ -191,24 +195,25 @@ impl StatusDocument {
     }
 
     fn text(&self) -> String {
+        let number = |number: Option<u64>| number.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
         let mut text = format!(
-            "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nlast          {}\nmetadata      offset {}, epoch {}\n\n",
-            if self.cluster_id.is_empty() {
-                "not known before an agent connects"
-            } else {
-                &self.cluster_id
-            },
+            "cluster       {}\ncoordinator   {} (epoch {})\nrepository    {}\nopen run      {}\nbase          {}\nrunning       {}\nlast          {}\nmetadata      {}\n\n",
+            self.cluster_id
+                .as_deref()
+                .unwrap_or("not known before an agent connects"),
             self.coordinator_version,
-            self.epoch,
+            number(self.epoch),
             self.repository_id,
-            self.open_run,
+            number(self.open_run),
             self.base_snapshot.as_deref().unwrap_or("none yet"),
             self.stage.as_deref().unwrap_or("no snapshot"),
             self.last_snapshot
                 .as_ref()
                 .map_or_else(|| "none since the coordinator started".to_owned(), LastDocument::text),
-            self.metadata_offset,
-            self.metadata_epoch,
+            match (self.metadata_offset, self.metadata_epoch) {
+                (Some(offset), Some(epoch)) => format!("offset {offset}, epoch {epoch}"),
+                _ => "not read yet".to_owned(),
+            },
         );
         text.push_str(&agents_table(&self.agents));
         for node in &self.missing {

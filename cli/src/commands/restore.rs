@@ -33,16 +33,6 @@ impl From<Error> for Failure {
             RestoreKind::Incomplete => Kind::Incomplete,
             RestoreKind::Integrity => Kind::Integrity,
         };
-        let remedy = match &error {
-            Error::Io { .. } => {
-                "check that the file system is mounted and writable for this user, then run the same command again: it goes on where it stopped"
-            }
-            Error::Plan { .. } => "make a plan with `maxbrod restore plan --out`, by this version of maxbrod",
-            Error::Metadata { .. } | Error::Exhausted { .. } => "restore another snapshot",
-            Error::Worker(_) => "run the same command again: it goes on where it stopped",
-            // The others say it themselves.
-            _ => "",
-        };
-        Self::new(kind, error.code(), error.to_string()).remedy(remedy)
+        Self::new(kind, error.code(), error.to_string()).remedy(error.remedy())
     }
 }

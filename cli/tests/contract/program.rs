@@ -49,6 +49,7 @@ impl Ended {
         let message = error["message"].as_str().unwrap();
         let remedy = error["remedy"].as_str().unwrap();
         assert!(format!("{message} {remedy}").contains(named), "{named}: {self:?}");
+        assert!(!remedy.is_empty(), "{self:?}");
         // What the command line's grammar refuses is worded by clap there.
         assert!(
             self.stderr.contains(message) || self.stderr.contains("Usage: "),

@@ -23,6 +23,10 @@ fn a_repository_is_made_once_and_then_passes_its_check() {
         .json();
     assert_eq!(checked["repository_id"], made["repository_id"]);
     assert!(checked["races"].as_u64().unwrap() > 0, "{checked}");
+    assert!(
+        !folder.path().join("new").join("check").exists(),
+        "a check leaves nothing behind"
+    );
     init(&url).assert_failed(2, "repository-exists", made["repository_id"].as_str().unwrap());
 }
 

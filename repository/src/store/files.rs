@@ -159,6 +159,22 @@ impl FileRoot {
         Ok(published)
     }
 
+    /// Removes a folder and those above it as far as nothing is in them: what is left of a check of the store.
+    pub(crate) fn remove_empty(&self, name: &str) {
+        let mut folder = PathBuf::from(name);
+        loop {
+            let path = self.root.join(&folder);
+            // Whoever makes it again has to sync it again.
+            self.durable
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&path);
+            if fs::remove_dir(&path).is_err() || !folder.pop() || folder.as_os_str().is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Syncs the folders above one, once per process: another writer may have made them and not synced them yet.
     fn make_durable(&self, folder: &Path) -> io::Result<()> {
         let mut current = folder;

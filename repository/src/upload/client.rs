@@ -8,7 +8,7 @@ use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::{GRANT_VALIDITY, Grant};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_causes};
 use crate::tls;
 
 /// Read from the spool at once.
@@ -118,7 +118,7 @@ impl Uploader {
             Err(source) => {
                 let again = source.is_connect();
                 // Without the URL: it is a secret as long as it is valid.
-                let reason = causes(&source.without_url());
+                let reason = with_causes(&source.without_url());
                 return Ok((UploadOutcome::Unknown { reason }, again));
             }
         };
@@ -155,14 +155,4 @@ impl Uploader {
             }
         })
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -86,7 +86,7 @@ async fn a_liar_is_refused() {
         server.lie(Some(lie));
         let error = check_store(&store, &environment(lie as u64)).await.unwrap_err();
         assert_eq!(error.code(), "dishonest-store", "{lie:?}");
-        assert!(error.to_string().contains("use another store"), "{error}");
+        assert!(error.remedy().contains("use another store"), "{error}");
     }
     server.lie(None);
     check_store(&store, &environment(7)).await.unwrap();

@@ -76,7 +76,7 @@ async fn without_an_identity_the_journal_can_be_read_and_nothing_else() {
     );
     let error = Tree::open(&cluster, &snapshot.committed.root).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), ("identity-needed", ErrorKind::Usage));
-    assert!(error.to_string().contains("--identity"), "{error}");
+    assert!(error.remedy().contains("--identity"), "{error}");
 }
 
 #[tokio::test]
@@ -132,5 +132,5 @@ async fn a_newer_repository_is_refused() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), "newer-format");
-    assert!(error.to_string().contains("newer maxbrod"), "{error}");
+    assert!(error.remedy().contains("newer maxbrod"), "{error}");
 }

@@ -60,9 +60,10 @@ fn look(disk: &dyn Disk, dir: &LogDirPlan, planned: &BTreeSet<&str>, head: &Head
         .list(&dir.path)
         .map_err(Error::io("reading", &dir.path))?
         .unwrap_or_default();
-    let occupied = |reason: String| Error::Occupied {
+    let occupied = |reason: String, remedy| Error::Occupied {
         path: dir.path.clone(),
         reason,
+        remedy,
     };
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
     // Half of a first `.maxbrod-restore` is nobody's.
@@ -75,33 +76,33 @@ fn look(disk: &dyn Disk, dir: &LogDirPlan, planned: &BTreeSet<&str>, head: &Head
     }
     if has("lost+found") {
         return Err(occupied(
-            "it is the root of a file system, where Kafka does not start because of lost+found; restore into a directory below \
-             it (--map)"
-                .to_owned(),
+            "it is the root of a file system, where Kafka does not start because of lost+found".to_owned(),
+            "restore into a directory below it (--map)",
         ));
     }
     let Some(progress) = ProgressFile::read(disk, &dir.path)? else {
         let first = entries.first().map(|entry| entry.name.as_str()).unwrap_or_default();
-        return Err(occupied(format!(
-            "{first} is in it; a restore needs an empty directory and never writes over what is there. Empty it, or map it \
-             elsewhere (--map)"
-        )));
+        return Err(occupied(
+            format!("{first} is in it; a restore needs an empty directory and never writes over what is there"),
+            "empty it, or map it elsewhere (--map)",
+        ));
     };
     let record = progress.record;
     if record.head != *head {
         let Head {
             plan, snapshot, node, ..
         } = record.head;
-        return Err(occupied(format!(
-            "it belongs to a restore of node {node} from the snapshot {snapshot} by the plan {plan}; apply that plan, or empty \
-             the directory"
-        )));
+        return Err(occupied(
+            format!("it belongs to a restore of node {node} from the snapshot {snapshot} by the plan {plan}"),
+            "apply that plan, or empty the directory",
+        ));
     }
     let startable = has(META_PROPERTIES);
     if startable && !record.applied {
-        return Err(occupied(format!(
-            "a {META_PROPERTIES} is in it that this restore did not write; empty the directory"
-        )));
+        return Err(occupied(
+            format!("a {META_PROPERTIES} is in it that this restore did not write"),
+            "empty the directory",
+        ));
     }
     if startable {
         // Since it was applied, a broker may have been at work in it: what is there is not looked at.
@@ -112,10 +113,10 @@ fn look(disk: &dyn Disk, dir: &LogDirPlan, planned: &BTreeSet<&str>, head: &Head
         });
     }
     if let Some(foreign) = entries.iter().find(|entry| !is_ours(entry, planned)) {
-        return Err(occupied(format!(
-            "{} is in it, which is not of this restore; take it away and apply again",
-            foreign.name
-        )));
+        return Err(occupied(
+            format!("{} is in it, which is not of this restore", foreign.name),
+            "take it away and apply again",
+        ));
     }
     let mut finished = BTreeMap::new();
     for (name, partition) in record.finished {

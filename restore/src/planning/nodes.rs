@@ -81,7 +81,7 @@ fn plan_of(node: &manifest::Node, source: &Source, maps: &[PathMap]) -> Result<N
     if let Some(relative) = log_dirs.iter().find(|dir| !dir.path.is_absolute()) {
         return Err(Error::Map {
             map: format!("{id}:{}", relative.original.display()),
-            reason: "the node's directory is a relative path; map it to an absolute one (--map)".to_owned(),
+            reason: "the node's directory is a relative path".to_owned(),
         });
     }
     let metadata_log_dir = log_dirs
@@ -121,13 +121,10 @@ fn apply_map(map: &PathMap, log_dirs: &mut [LogDirPlan]) -> Result<()> {
         reason,
     };
     let known: Vec<String> = log_dirs.iter().map(|dir| dir.original.display().to_string()).collect();
-    let dir = log_dirs.iter_mut().find(|dir| dir.original == map.old).ok_or_else(|| {
-        error(format!(
-            "node {} has the directories {}; choose among them",
-            map.node,
-            known.join(", ")
-        ))
-    })?;
+    let dir = log_dirs
+        .iter_mut()
+        .find(|dir| dir.original == map.old)
+        .ok_or_else(|| error(format!("node {} has the directories {}", map.node, known.join(", "))))?;
     if dir.path != dir.original {
         return Err(error(format!("it is mapped to {} already", dir.path.display())));
     }

@@ -109,7 +109,7 @@ fn mapped(texts: &[&str]) -> PlanOptions {
 
 fn refusal(source: &Source, options: &PlanOptions) -> (Kind, &'static str, String) {
     let error = decided(source, options, 9).unwrap_err();
-    (error.kind(), error.code(), error.to_string())
+    (error.kind(), error.code(), format!("{error}; {}", error.remedy()))
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_partition_without_a_restored_replica_is_refused() {
     let (kind, code, text) = refusal(&source, &PlanOptions::default());
     assert_eq!((kind, code), (Kind::Usage, "no-replica"));
     assert!(
-        text.contains("accounts-0") && text.contains("add the nodes 1"),
+        text.contains("accounts-0") && text.contains("the nodes 1 hold them"),
         "{text}"
     );
 }

@@ -6,6 +6,7 @@ use maxbrod_repository::{ErrorKind, Level, VerifyReport, verify_snapshot};
 use serde::Serialize;
 
 use crate::args::{Global, VerifyLevel};
+use crate::commands::finding::FindingDocument;
 use crate::exit::{Kind, Result};
 use crate::output::{Output, bytes};
 use crate::repository;
@@ -22,14 +23,6 @@ struct Document {
     chunks_opened: u64,
     chunks_not_opened: u64,
     findings: Vec<FindingDocument>,
-}
-
-#[derive(Serialize)]
-struct FindingDocument {
-    code: &'static str,
-    message: String,
-    concerns: String,
-    remedy: &'static str,
 }
 
 pub async fn run(id: &str, level: VerifyLevel, global: &Global, output: Output) -> Result<ExitCode> {
@@ -74,16 +67,7 @@ impl Document {
             bytes_read: counts.bytes_read,
             chunks_opened: counts.chunks_opened,
             chunks_not_opened: counts.chunks_sealed,
-            findings: report
-                .findings
-                .iter()
-                .map(|finding| FindingDocument {
-                    code: finding.error.code(),
-                    message: finding.error.to_string(),
-                    concerns: finding.concerns.clone(),
-                    remedy: finding.remedy,
-                })
-                .collect(),
+            findings: report.findings.iter().map(FindingDocument::from).collect(),
         }
     }
 
@@ -110,10 +94,7 @@ impl Document {
             text.push_str("nothing is wrong\n");
         }
         for finding in &self.findings {
-            text.push_str(&format!(
-                "WRONG [{}] {}\n  concerns: {}\n  what to do: {}\n",
-                finding.code, finding.message, finding.concerns, finding.remedy
-            ));
+            text.push_str(&finding.text());
         }
         text
     }

@@ -9,7 +9,7 @@ use crate::error::Kind;
 async fn refusal(scene: &Scene, plan: &Plan, node: i32) -> (Kind, &'static str, String) {
     let disk = Arc::new(MortalDisk::counting());
     let error = apply_on(disk, &scene.cluster, order(plan, node)).await.unwrap_err();
-    (error.kind(), error.code(), error.to_string())
+    (error.kind(), error.code(), format!("{error}; {}", error.remedy()))
 }
 
 #[tokio::test]
