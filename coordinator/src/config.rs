@@ -121,7 +121,9 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file does not say what it must.
-    #[error("parse configuration {path}, line {line}: {reason}; correct it there, README.md shows a whole coordinator.toml")]
+    #[error(
+        "parse configuration {path}, line {line}: {reason}; correct it there, README.md shows a whole coordinator.toml"
+    )]
     Parse {
         /// The file.
         path: PathBuf,

@@ -60,7 +60,10 @@ fn every_documented_setting_is_read() {
 #[test]
 fn unknown_settings_and_bad_durations_are_named() {
     let unknown = read(&format!("{LEAST}snapshots = 3\n")).unwrap_err();
-    assert!(unknown.contains("snapshots") && unknown.contains("coordinator.toml, line 3: "), "{unknown}");
+    assert!(
+        unknown.contains("snapshots") && unknown.contains("coordinator.toml, line 3: "),
+        "{unknown}"
+    );
     for bad in ["15", "m", "0s", "-1m", "15 m", "99999999999999999999d"] {
         let error = read(&format!("{LEAST}[snapshot]\nevery = {bad:?}\n")).unwrap_err();
         assert!(error.contains("no duration"), "{bad}: {error}");
