@@ -28,6 +28,8 @@ mod upkeep;
 
 pub use config::{ByteSize, Config, ConfigError, Kafka, Limits, MinFree, SizeError, Tls};
 pub use error::AgentError;
+#[cfg(feature = "measure")]
+pub use pin::PinRehearsal;
 pub use run::{Pin, drop_pins, list_pins, run};
 pub use state::StateError;
 

@@ -9,6 +9,8 @@
 
 mod directory;
 mod partition;
+#[cfg(feature = "measure")]
+mod rehearsal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +20,8 @@ use maxbrod_kafka::DirectoryId;
 
 pub(crate) use directory::{PinDirectory, PinMethod};
 pub(crate) use partition::{PinnedFile, PinnedKind, PinnedPartition, take};
+#[cfg(feature = "measure")]
+pub use rehearsal::PinRehearsal;
 
 use crate::partition::PartitionKey;
 

@@ -322,6 +322,11 @@ impl Programs {
             .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// The pid of a program of this set while it has not been waited for.
+    pub fn pid(&self, program: &str) -> Option<u32> {
+        self.running.get(program).map(Child::id)
+    }
+
     /// Ends a program as systemd would; kills it when it takes too long. Returns whether it ended by itself.
     pub fn stop(&mut self, program: &str) -> bool {
         let Some(mut child) = self.running.remove(program) else {

@@ -10,6 +10,8 @@ mod config;
 mod document;
 mod environment;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gc;
 mod id;
 mod identity;

@@ -37,6 +37,17 @@ const TREE_OBJECT: usize = 8 << 20;
 /// No node is longer.
 const MAX_NODE: u64 = 256 << 20;
 
+/// Decodes bytes as each kind of node, and throws the result away.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn decode_any(bytes: &[u8]) {
+    use maxbrod_proto::manifest;
+    use prost::Message as _;
+
+    let _ = manifest::Leaf::decode(bytes).map(|leaf| chunk_ref::decode_leaf(&leaf));
+    let _ = manifest::Topics::decode(bytes).map(|topics| reader::decode_topics(&topics));
+    let _ = manifest::Partition::decode(bytes).map(|partition| PartitionRecord::decode(&partition));
+}
+
 /// Whether a node ends with this item: one in `mean` (a power of two) does, decided by a uniformly distributed byte.
 fn ends_node(byte: u8, mean: u8) -> bool {
     byte & (mean - 1) == 0

@@ -4,9 +4,10 @@
 #![allow(clippy::print_stdout, reason = "a task's result is what it prints")]
 
 mod artifacts;
+mod bench;
 mod demo;
+mod fuzz;
 mod lint;
-mod missing;
 mod package;
 mod prerequisites;
 mod run;
@@ -23,7 +24,8 @@ cargo xtask test [--fast|--real] [FILTER]  every test, fast ones first, then tho
 cargo xtask lint                           formatting, clippy, documentation, licences, file lengths
 cargo xtask package                        a release build as a tar.gz under target/package
 cargo xtask soak [--rounds N] [FILTER]     the end-to-end tests on real clusters again and again, with a report
-cargo xtask bench | fuzz                   not there yet";
+cargo xtask bench [NAME…] [--help]         the numbers to hold, each measured against something else on this machine
+cargo xtask fuzz [TARGET…] [--seconds N]   every parser of outside bytes under libFuzzer; --list, --replay FILE, --seed N";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,7 +39,8 @@ fn main() -> ExitCode {
         "lint" => lint::run(rest),
         "package" => package::run(rest),
         "soak" => soak::run(rest),
-        "bench" | "fuzz" => missing::run(task),
+        "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -138,6 +138,14 @@ impl Catalog {
         &self.log_dirs
     }
 
+    /// All replicas that are known, in order.
+    #[cfg(feature = "measure")]
+    pub(crate) fn keys(&self) -> Vec<PartitionKey> {
+        let mut keys: Vec<PartitionKey> = self.entries().keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
     /// How many replicas are known.
     pub(crate) fn len(&self) -> usize {
         self.entries().len()

@@ -1,0 +1,5 @@
+//! KRaft snapshots.
+
+#![no_main]
+
+maxbrod_fuzz::target!(maxbrod_fuzz::metadata_checkpoint);

@@ -1,0 +1,5 @@
+//! Entries of the journal.
+
+#![no_main]
+
+maxbrod_fuzz::target!(maxbrod_fuzz::repository_journal);

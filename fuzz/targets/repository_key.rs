@@ -1,0 +1,5 @@
+//! Wrapped keys.
+
+#![no_main]
+
+maxbrod_fuzz::target!(maxbrod_fuzz::repository_key);
