@@ -10,6 +10,7 @@ mod checkpoint;
 pub mod consumer_offsets;
 mod control;
 mod coordinator_partition;
+mod decompress;
 mod index;
 mod log_dir_entry;
 pub mod metadata;
@@ -19,6 +20,7 @@ mod quorum_state;
 mod rebuild;
 mod record;
 mod segment;
+pub mod share_group_state;
 pub mod transaction_state;
 
 pub use batch::{
@@ -35,6 +37,7 @@ pub use control::{
     SnapshotFooter, SnapshotHeader, Voter, VoterEndpoint,
 };
 pub use coordinator_partition::coordinator_partition;
+pub use decompress::{DecompressError, decompress};
 pub use ids::{
     BrokerEpoch, ClusterId, DirectoryId, InvalidUuid, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch,
     ProducerId, TopicId, Uuid,

@@ -1,4 +1,4 @@
-//! The records of an uncompressed batch (K§5.2, `DefaultRecord`).
+//! The records of a batch (K§5.2, `DefaultRecord`).
 
 use crate::batch::{Batch, BatchHeader, Compression, TimestampType};
 use crate::ids::Offset;
@@ -83,18 +83,14 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The records of a batch; `None` when they are compressed, or of magic 0 or 1.
+/// The records of a batch; `None` when they are compressed, or of magic 0 or 1. See [`decompress`](crate::decompress) for those.
 pub fn records<'a>(batch: &Batch<'a>) -> Option<Records<'a>> {
     let header = batch.header?;
     if header.attributes.compression() != Compression::None {
         return None;
     }
     let body = batch.bytes.get(crate::batch::HEADER_LENGTH..)?;
-    Some(Records {
-        reader: Reader::new(body),
-        left: header.records_count.max(0),
-        failed: false,
-    })
+    Some(Records::new(&header, body))
 }
 
 /// Walks over the records of one batch. Ends after the first error.
@@ -103,6 +99,17 @@ pub struct Records<'a> {
     reader: Reader<'a>,
     left: i32,
     failed: bool,
+}
+
+impl<'a> Records<'a> {
+    /// Walks over the records of the batch with this header; `body` is what follows the header, decompressed.
+    pub fn new(header: &BatchHeader, body: &'a [u8]) -> Self {
+        Self {
+            reader: Reader::new(body),
+            left: header.records_count.max(0),
+            failed: false,
+        }
+    }
 }
 
 impl<'a> Iterator for Records<'a> {

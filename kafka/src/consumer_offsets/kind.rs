@@ -12,7 +12,7 @@ impl GroupRecordKind {
     /// A group of the classic protocol.
     pub const GROUP_METADATA: Self = Self(2);
 
-    /// Kafka's name of it, if Kafka 4.3 or a release before has one (4, 9 and 18 are no longer written).
+    /// Kafka's name of it, if a release that is known here has one (4, 9 and 18 are no longer written; 24 came after 4.3).
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "LegacyOffsetCommit",
@@ -39,6 +39,7 @@ impl GroupRecordKind {
             21 => "StreamsGroupTargetAssignmentMember",
             22 => "StreamsGroupCurrentMemberAssignment",
             23 => "StreamsGroupTopology",
+            24 => "StreamsGroupTargetAssignmentResolvedTopicIds",
             _ => return None,
         })
     }

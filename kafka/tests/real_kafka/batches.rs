@@ -1,7 +1,8 @@
 //! Batches, records and control records.
 
 use maxbrod_kafka::{
-    Attributes, BatchBuilder, BatchHeader, Batches, Compression, ControlRecord, Outcome, Record, records,
+    Attributes, BatchBuilder, BatchHeader, Batches, Compression, ControlRecord, Outcome, Record, Records, decompress,
+    records,
 };
 
 use crate::{Partition, Tally};
@@ -37,6 +38,12 @@ fn every_batch_is_read_and_every_uncompressed_one_is_built_byte_for_byte() {
                     Compression::Unknown(_) => panic!("an unknown codec in {} at {base}", partition.name),
                 };
                 tally.count(codec, 1);
+                let body = decompress(&batch, 1 << 20).unwrap();
+                let offsets: Vec<i64> = Records::new(&header, &body)
+                    .map(|record| record.unwrap().offset(&header).0)
+                    .collect();
+                assert_eq!(offsets.len(), header.records_count as usize);
+                assert!(offsets.is_sorted() && offsets.iter().all(|offset| *offset <= header.last_offset().0));
                 let Some(records) = records(&batch) else { continue };
                 let records: Vec<Record<'_>> = records.map(Result::unwrap).collect();
                 tally.count(
