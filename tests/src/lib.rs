@@ -13,6 +13,7 @@ use maxbrod_lab::{
 };
 
 mod backup;
+pub mod tour;
 
 pub use backup::{Backup, Snapshot};
 

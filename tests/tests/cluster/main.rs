@@ -9,3 +9,4 @@
 mod bad_input;
 mod interrupted;
 mod round_trip;
+mod tour;
