@@ -11,9 +11,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
-use maxbrod_cut::{Cut, Level, PartitionKey};
+use maxbrod_cut::{Cut, CutBack, Level, PartitionKey};
 use maxbrod_kafka::{LeaderEpoch, TopicId};
 use maxbrod_proto::manifest;
 use maxbrod_repository::{
@@ -24,7 +25,7 @@ use thiserror::Error;
 
 use crate::base::Base;
 use crate::grants::Grants;
-use crate::harvest::{Harvest, HarvestedPartition};
+use crate::harvest::{Harvest, HarvestedPartition, HookResult};
 use crate::lease::Lease;
 use crate::sequencer::{CommitResult, Failure, Moment};
 
@@ -32,6 +33,8 @@ use refs::{Refs, RefsError};
 
 /// So many packs are looked for at a time.
 const LOOKERS: usize = 32;
+/// So many partitions that were cut back are named: the root stays readable whatever happens.
+const MOST_LINES: usize = 10_000;
 
 /// Why a harvest does not become a snapshot.
 #[derive(Debug, Error)]
@@ -230,6 +233,8 @@ impl Committer {
             nodes,
             gaps: harvest.gaps.iter().map(gap).collect(),
             notes: harvest.notes.iter().map(|note| note.text.clone()).collect(),
+            cut_back: harvest.cut_back.iter().take(MOST_LINES).map(cut_back).collect(),
+            hooks: harvest.hooks.iter().map(hook_result).collect(),
             metadata: Some(metadata),
             read_bytes: read_bytes(harvest),
             highest_leader_epoch: in_image.max(image.at.epoch),
@@ -257,7 +262,7 @@ impl Committer {
         self.lease.commit(committed).await?;
         Ok(CommitResult {
             id: id.to_string(),
-            consistency: harvest.level.name().to_owned(),
+            consistency: harvest.level,
             new_bytes: tree.totals.new_bytes,
             read_bytes: tree.totals.read_bytes,
             logical_bytes: tree.totals.logical_bytes,
@@ -322,6 +327,7 @@ fn record(partition: &HarvestedPartition, refs: &Refs) -> PartitionRecord {
         kind: match maxbrod_cut::PartitionKind::of_topic(&partition.order.topic) {
             maxbrod_cut::PartitionKind::TransactionState => PartitionKind::TransactionState,
             maxbrod_cut::PartitionKind::ConsumerOffsets => PartitionKind::ConsumerOffsets,
+            maxbrod_cut::PartitionKind::ShareGroupState => PartitionKind::ShareGroupState,
             maxbrod_cut::PartitionKind::Data => PartitionKind::Data,
         },
         source: partition.source,
@@ -370,4 +376,27 @@ fn read_bytes(harvest: &Harvest) -> u64 {
         .iter()
         .map(|partition| partition.shipped.read_bytes)
         .sum()
+}
+
+fn cut_back((topic, cut_back): &(String, CutBack)) -> manifest::CutBack {
+    manifest::CutBack {
+        topic_id: Bytes::copy_from_slice(&cut_back.partition.topic_id.0.0),
+        topic: topic.clone(),
+        partition: cut_back.partition.partition.0,
+        rule: cut_back.rule.name().to_owned(),
+        from: cut_back.from.0,
+        to: cut_back.to.0,
+        cause: cut_back.cause.clone(),
+    }
+}
+
+fn hook_result(result: &HookResult) -> manifest::HookResult {
+    manifest::HookResult {
+        name: result.name.clone(),
+        moment: result.moment.name().to_owned(),
+        exit_code: result.exit_code.unwrap_or(-1),
+        duration_ms: u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX),
+        output: result.output.clone(),
+        error: result.error.clone().unwrap_or_default(),
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use maxbrod_cut::Level;
 use maxbrod_kafka::NodeId;
 use maxbrod_kafka::metadata::TopicConfig;
 use maxbrod_proto::agent as proto;
@@ -19,7 +20,9 @@ use tracing::{error, info};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::commit::{CommitError, Committer};
+use crate::config::Hook;
 use crate::grants::Grants;
+use crate::harvest::HookResult;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::quorum::{Quorum, Reading};
@@ -55,6 +58,7 @@ pub(crate) enum Input {
     /// An operator wants a snapshot. The answer is whether it is under way.
     Create {
         label: String,
+        consistency: Option<Level>,
         reply: oneshot::Sender<Result<broadcast::Receiver<SnapshotProgress>, Busy>>,
     },
     /// An operator wants it ended. The answer is whether there was one.
@@ -63,6 +67,8 @@ pub(crate) enum Input {
     Status {
         reply: oneshot::Sender<Box<ClusterStatusReply>>,
     },
+    /// The applications' commands for an attempt came to their end.
+    HooksEnded { attempt: u32, results: Vec<HookResult> },
     /// A commit came to its end.
     CommitEnded(Box<Result<(CommitResult, NextRun), CommitError>>),
     /// The run was given up and another one is open.
@@ -90,6 +96,7 @@ pub(crate) struct Instruments {
     pub(crate) base: Arc<Mutex<Arc<Base>>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) hooks: Arc<Vec<Hook>>,
     pub(crate) start: Instant,
 }
 
@@ -201,7 +208,10 @@ impl Conductor {
         self.feed(Event::Tick);
         if self.schedule.as_mut().is_some_and(|schedule| schedule.is_due(now)) && self.sequencer.stage().is_none() {
             info!("a scheduled snapshot is due");
-            self.feed(Event::Create { label: String::new() });
+            self.feed(Event::Create {
+                label: String::new(),
+                consistency: None,
+            });
         }
     }
 
@@ -215,12 +225,16 @@ impl Conductor {
             } => self.opened(node, session, &hello, sender),
             Input::Said { node, session, message } => self.said(node, session, *message),
             Input::Closed { node, session } => self.closed(node, session),
-            Input::Create { label, reply } => {
+            Input::Create {
+                label,
+                consistency,
+                reply,
+            } => {
                 let answer = match self.sequencer.stage() {
                     Some(stage) => Err(Busy(stage.name().to_owned())),
                     None => {
                         let progress = self.progress.subscribe();
-                        self.feed(Event::Create { label });
+                        self.feed(Event::Create { label, consistency });
                         Ok(progress)
                     }
                 };
@@ -235,6 +249,7 @@ impl Conductor {
             Input::Status { reply } => {
                 let _ = reply.send(Box::new(self.status()));
             }
+            Input::HooksEnded { attempt, results } => self.feed(Event::HooksEnded { attempt, results }),
             Input::CommitEnded(result) => self.commit_ended(*result)?,
             Input::Reopened(result) => {
                 let next = self.enter((*result)?);

@@ -4,11 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use maxbrod_cut::Level;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+mod hooks;
 #[cfg(test)]
 mod tests;
+
+pub use hooks::{Hook, HookMoment, OnFailure};
 
 /// What `coordinator.toml` says.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +49,9 @@ pub struct Config {
     /// The certificates of mutual TLS.
     #[serde(default)]
     pub tls: Option<Tls>,
+    /// Commands by which applications checkpoint their own state with the same moment.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
 }
 
 /// `[snapshot]`.
@@ -57,6 +64,32 @@ pub struct Snapshot {
     /// What a replica that cannot be vouched for or shipped means.
     #[serde(default)]
     pub require: Require,
+    /// The level that every snapshot must reach unless its request says otherwise: it is begun three times, then it fails.
+    #[serde(default)]
+    pub require_consistency: Consistency,
+}
+
+/// How consistent the partitions of a snapshot must be with each other (docs/CONSISTENCY.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistency {
+    /// Each partition for itself.
+    #[default]
+    CrashConsistent,
+    /// Transactions and group offsets too, but for those that the snapshot names.
+    BestEffort,
+    /// No transaction torn, no group past its data.
+    Transactional,
+}
+
+impl From<Consistency> for Level {
+    fn from(consistency: Consistency) -> Self {
+        match consistency {
+            Consistency::CrashConsistent => Self::CrashConsistent,
+            Consistency::BestEffort => Self::BestEffort,
+            Consistency::Transactional => Self::Transactional,
+        }
+    }
 }
 
 /// What must be in a snapshot for it to count.
@@ -132,6 +165,14 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
+    /// A hook that cannot be run.
+    #[error("configure hook {name:?}: {why}; give each of [[hooks]] a name, a command and at least one moment")]
+    Hook {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// Neither TLS nor `insecure`.
     #[error(
         "start without [tls]: agents could not be told from strangers; set [tls] ca, cert and key, or insecure = true on loopback"
@@ -156,6 +197,7 @@ impl ConfigError {
         match self {
             Self::Read { .. } => "config-unreadable",
             Self::Parse { .. } => "config-invalid",
+            Self::Hook { .. } => "config-hook-invalid",
             Self::NoTls => "config-no-tls",
             Self::TlsAndInsecure => "config-tls-and-insecure",
             Self::InsecureBeyondLoopback { .. } => "config-insecure-beyond-loopback",
@@ -188,6 +230,12 @@ impl Config {
 
     /// Refuses settings that don't go together.
     pub fn check(&self) -> Result<(), ConfigError> {
+        for hook in &self.hooks {
+            if let Some(why) = hook.flaw() {
+                let name = hook.name.clone();
+                return Err(ConfigError::Hook { name, why });
+            }
+        }
         match (self.insecure, &self.tls) {
             (true, Some(_)) => return Err(ConfigError::TlsAndInsecure),
             (false, None) => return Err(ConfigError::NoTls),

@@ -171,6 +171,7 @@ impl Coordinator {
             uploads,
             cache,
             snapshot: config.snapshot,
+            hooks: config.hooks,
             timing,
             holder,
             cluster_id: config.cluster_id,

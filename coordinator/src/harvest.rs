@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use maxbrod_cut::{Cut, Level, Note, PartitionKey};
+use maxbrod_cut::{Cut, CutBack, Level, Note, PartitionKey};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset};
 
-use crate::sequencer::{Gap, Moment, SourceOrder, View};
+use crate::config::HookMoment;
+use crate::sequencer::{Gap, Moment, Phase, SourceOrder, View};
 
 /// A snapshot, ready to be committed.
 #[derive(Clone, Debug)]
@@ -29,8 +30,31 @@ pub struct Harvest {
     pub missing: BTreeSet<PartitionKey>,
     /// What is missing.
     pub gaps: Vec<Gap>,
-    /// What the solver says.
+    /// What could not be vouched for.
     pub notes: Vec<Note>,
+    /// Partitions that were cut below what their replicas hold, by their topics' names.
+    pub cut_back: Vec<(String, CutBack)>,
+    /// What the applications' commands said.
+    pub hooks: Vec<HookResult>,
+}
+
+/// What an application's command said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookResult {
+    /// Its name in `coordinator.toml`.
+    pub name: String,
+    /// When it was run.
+    pub moment: HookMoment,
+    /// Its exit code; `None`: it did not end by itself.
+    pub exit_code: Option<i32>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The beginning of what it printed.
+    pub output: String,
+    /// Why it counts as failed, if it does.
+    pub error: Option<String>,
+    /// Whether the snapshot may go on without it.
+    pub may_fail: bool,
 }
 
 /// The course of a snapshot.
@@ -38,6 +62,8 @@ pub struct Harvest {
 pub struct Times {
     /// It was asked for.
     pub started: Moment,
+    /// The first question of the first phase was asked.
+    pub began: Moment,
     /// Phase M began: everything acknowledged before is in it.
     pub phase_m: Moment,
     /// `__transaction_state` was asked for, or would have been.
@@ -53,9 +79,21 @@ pub struct Times {
 }
 
 impl Times {
-    /// How long phases M to metadata took; zero when it did not get that far.
+    /// A phase begins. M and q may come again: the snapshot is of the first M.
+    pub(crate) fn enter(&mut self, phase: Phase, now: Moment) {
+        match phase {
+            Phase::A | Phase::Z => {}
+            Phase::M if self.phase_m >= self.began && self.phase_m > Moment::default() => {}
+            Phase::M => self.phase_m = now,
+            Phase::Q => self.phase_q = now,
+            Phase::G => self.phase_g = now,
+            Phase::P => self.phase_p = now,
+        }
+    }
+
+    /// How long all phases took, from the first question to the metadata; zero when it did not get that far.
     pub fn freeze(&self) -> Duration {
-        self.metadata.since(self.phase_m)
+        self.metadata.since(self.began)
     }
 }
 

@@ -14,13 +14,14 @@ use crate::base::Base;
 use crate::cache::Cache;
 use crate::commit::{Committer, WallClock};
 use crate::conductor::{Conductor, Input, Instruments};
-use crate::config;
+use crate::config::{self, HookMoment};
 use crate::grants::Grants;
+use crate::hooks;
 use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::schedule::Schedule;
-use crate::sequencer::{Moment, Sequencer, Timing};
+use crate::sequencer::{Moment, Policy, Sequencer, Timing};
 
 /// So many messages may wait for the conductor; agents wait beyond that.
 const INPUTS: usize = 1_024;
@@ -34,6 +35,7 @@ pub(crate) struct House {
     pub(crate) cache: Arc<Cache>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) snapshot: config::Snapshot,
+    pub(crate) hooks: Arc<Vec<config::Hook>>,
     pub(crate) timing: Timing,
     /// Who takes the epoch, for the journal.
     pub(crate) holder: String,
@@ -63,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) uploads: Option<Arc<LocalUploads>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) snapshot: config::Snapshot,
+    pub(crate) hooks: Vec<config::Hook>,
     pub(crate) timing: Timing,
     pub(crate) holder: String,
     pub(crate) cluster_id: Option<String>,
@@ -77,6 +80,7 @@ impl House {
             uploads,
             cache,
             snapshot,
+            hooks,
             timing,
             holder,
             cluster_id,
@@ -89,6 +93,7 @@ impl House {
             cache,
             metrics: Arc::default(),
             snapshot,
+            hooks: Arc::new(hooks),
             timing,
             holder,
             cluster_id,
@@ -151,10 +156,17 @@ impl House {
             base: Arc::new(Mutex::new(Arc::new(base))),
             cache: Arc::clone(&self.cache),
             metrics: Arc::clone(&self.metrics),
+            hooks: Arc::clone(&self.hooks),
             start,
         };
         let (inputs, queue) = mpsc::channel(INPUTS);
-        let sequencer = Sequencer::new(epoch, self.snapshot.require, self.timing);
+        let policy = Policy {
+            require: self.snapshot.require,
+            consistency: self.snapshot.require_consistency.into(),
+            hooks_at_start: hooks::any_at(&self.hooks, HookMoment::Start),
+            hooks_at_cut: hooks::any_at(&self.hooks, HookMoment::Cut),
+        };
+        let sequencer = Sequencer::new(epoch, policy, self.timing);
         let schedule = self.snapshot.every.map(|every| Schedule::new(every, Moment::default()));
         let conductor = Conductor::new(instruments.clone(), queue, inputs.clone(), sequencer, schedule);
         let ended = self.ended.clone();

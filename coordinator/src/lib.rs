@@ -15,6 +15,7 @@ mod config;
 mod coordinator;
 mod grants;
 pub mod harvest;
+mod hooks;
 mod house;
 mod http;
 pub mod layout;
@@ -30,5 +31,5 @@ mod status;
 mod wire;
 
 pub use cache::CacheError;
-pub use config::{Config, ConfigError, Require, Retention, Snapshot, Tls};
+pub use config::{Config, ConfigError, Consistency, Hook, HookMoment, OnFailure, Require, Retention, Snapshot, Tls};
 pub use coordinator::{Coordinator, CoordinatorError, run};

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use maxbrod_cut::Level;
+
 use crate::sequencer::Outcome;
 
 /// What the coordinator counts.
@@ -25,6 +27,8 @@ struct Figures {
     last_new_bytes: u64,
     new_bytes: u64,
     gaps: u64,
+    cut_back: u64,
+    consistency: Option<Level>,
     grants: u64,
 }
 
@@ -63,6 +67,8 @@ impl Metrics {
                 figures.last_new_bytes = result.new_bytes;
                 figures.new_bytes += result.new_bytes;
                 figures.gaps = outcome.gaps.len() as u64;
+                figures.cut_back = outcome.cut_back.len() as u64;
+                figures.consistency = Some(result.consistency);
             }
             Err(_) => figures.failed += 1,
         });
@@ -136,7 +142,7 @@ impl Metrics {
             line(
                 "maxbrod_last_snapshot_freeze_seconds",
                 "gauge",
-                "From phase M to the metadata after phase p.",
+                "From the first phase to the metadata after the last one.",
                 freeze,
             );
             line(
@@ -150,6 +156,22 @@ impl Metrics {
                 "gauge",
                 "Sealed bytes stored for it.",
                 figures.last_new_bytes as f64,
+            );
+            line(
+                "maxbrod_last_snapshot_cut_back",
+                "gauge",
+                "Partitions cut below what their replicas hold, so that no transaction is torn.",
+                figures.cut_back as f64,
+            );
+            line(
+                "maxbrod_last_snapshot_consistency",
+                "gauge",
+                "The level reached: 0 crash-consistent, 1 best-effort, 2 transactional.",
+                match figures.consistency {
+                    None | Some(Level::CrashConsistent) => 0.0,
+                    Some(Level::BestEffort) => 1.0,
+                    Some(Level::Transactional) => 2.0,
+                },
             );
             line(
                 "maxbrod_last_snapshot_gaps",
@@ -180,7 +202,7 @@ mod tests {
         metrics.set_run(4, 17);
         let result = CommitResult {
             id: "s".to_owned(),
-            consistency: "crash-consistent".to_owned(),
+            consistency: Level::BestEffort,
             new_bytes: 1_000,
             read_bytes: 0,
             logical_bytes: 0,
@@ -188,9 +210,14 @@ mod tests {
         };
         let outcome = Outcome {
             run: 17,
+            attempt: 1,
+            label: String::new(),
             duration: Duration::from_secs(3),
             freeze: Duration::from_millis(250),
             gaps: Vec::new(),
+            cut_back: Vec::new(),
+            notes: Vec::new(),
+            hooks: Vec::new(),
             result: Ok(result),
         };
         metrics.count_outcome(&outcome, 1_000);
@@ -208,6 +235,7 @@ mod tests {
             "\nmaxbrod_last_snapshot_age_seconds 60\n",
             "\nmaxbrod_last_snapshot_freeze_seconds 0.25\n",
             "\nmaxbrod_last_snapshot_new_bytes 1000\n",
+            "\nmaxbrod_last_snapshot_consistency 1\n",
             "\nmaxbrod_epoch 4\n",
         ] {
             assert!(text.contains(expected), "{expected} in {text}");

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
+use maxbrod_cut::Level;
 use maxbrod_proto::operator::operator_server::Operator;
 use maxbrod_proto::operator::{
     CancelSnapshotReply, CancelSnapshotRequest, ClusterStatusReply, ClusterStatusRequest, CreateSnapshotRequest,
@@ -52,13 +53,26 @@ impl Operator for OperatorService {
         &self,
         request: Request<CreateSnapshotRequest>,
     ) -> Result<Response<Self::CreateSnapshotStream>, Status> {
-        let CreateSnapshotRequest { label, detach } = request.into_inner();
-        let progress = match self.ask(|reply| Input::Create { label, reply }).await? {
+        let CreateSnapshotRequest {
+            label,
+            detach,
+            require_consistency,
+        } = request.into_inner();
+        let consistency = level(&require_consistency)?;
+        let create = |reply| Input::Create {
+            label,
+            consistency,
+            reply,
+        };
+        let progress = match self.ask(create).await? {
             Ok(progress) => progress,
             Err(busy) => {
                 let message = format!("take a snapshot: one is under way (stage {})", busy.0);
                 let status = with_code(Status::already_exists(message), "snapshot-under-way");
-                return Err(with_remedy(status, "wait for it, or end it with `maxbrod snapshot cancel`"));
+                return Err(with_remedy(
+                    status,
+                    "wait for it, or end it with `maxbrod snapshot cancel`",
+                ));
             }
         };
         let (sender, receiver) = mpsc::channel(64);
@@ -85,6 +99,20 @@ impl Operator for OperatorService {
         }
         Ok(Response::new(*self.ask(|reply| Input::Status { reply }).await?))
     }
+}
+
+/// The level that a request asks for.
+fn level(name: &str) -> Result<Option<Level>, Status> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let levels = [Level::CrashConsistent, Level::BestEffort, Level::Transactional];
+    let found = levels.into_iter().find(|level| level.name() == name);
+    found.map(Some).ok_or_else(|| {
+        let status = Status::invalid_argument(format!("require consistency {name:?}: there is no such level"));
+        let remedy = "ask for crash-consistent, best-effort or transactional";
+        with_remedy(with_code(status, "unknown-consistency"), remedy)
+    })
 }
 
 /// Hands progress on until the outcome, or until the operator hangs up: the snapshot goes on regardless.

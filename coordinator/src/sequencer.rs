@@ -22,9 +22,10 @@ mod snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use maxbrod_cut::Level;
 use maxbrod_kafka::NodeId;
 
-pub use command::{Assign, Command, CutOrder, Query, QueryPartition, Ship, SourceOrder};
+pub use command::{Assign, Command, CutOrder, Query, QueryPartition, RunHooks, Ship, SourceOrder};
 pub use event::{BaseSummary, Event, Moment, OpenRun, Phase, Report, Reports, Seen, ShipFailure, Standing, View};
 pub use outcome::{CommitResult, Failure, Gap, Outcome, Progress, Stage};
 
@@ -55,6 +56,33 @@ pub struct Timing {
     pub backlog: u64,
     /// How many batches are asked for at first.
     pub depth: u32,
+    /// Before a snapshot that did not reach the level required is begun anew.
+    pub rest: Duration,
+}
+
+/// What operators expect of every snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// What a replica that cannot be vouched for or shipped means.
+    pub require: Require,
+    /// The level that a snapshot must reach unless its request says otherwise.
+    pub consistency: Level,
+    /// Whether there are commands to run at the start.
+    pub hooks_at_start: bool,
+    /// Whether there are commands to run at the cut.
+    pub hooks_at_cut: bool,
+}
+
+impl Policy {
+    /// Nothing is expected but that every replica is vouched for as far as `require` asks.
+    pub fn of(require: Require) -> Self {
+        Self {
+            require,
+            consistency: Level::CrashConsistent,
+            hooks_at_start: false,
+            hooks_at_cut: false,
+        }
+    }
 }
 
 impl Default for Timing {
@@ -68,6 +96,7 @@ impl Default for Timing {
             refresh: Duration::from_secs(10),
             backlog: 256 << 20,
             depth: 4,
+            rest: Duration::from_secs(3),
         }
     }
 }
@@ -76,7 +105,7 @@ impl Default for Timing {
 #[derive(Debug)]
 pub struct Sequencer {
     timing: Timing,
-    require: Require,
+    policy: Policy,
     /// Attempts are numbered through over all coordinators, so that a late answer to an older one is told apart.
     attempt: u32,
     next_request: u64,
@@ -93,10 +122,10 @@ pub struct Sequencer {
 
 impl Sequencer {
     /// Begins with nothing: no run, no agent. `epoch` is the coordinator's term.
-    pub fn new(epoch: u64, require: Require, timing: Timing) -> Self {
+    pub fn new(epoch: u64, policy: Policy, timing: Timing) -> Self {
         Self {
             timing,
-            require,
+            policy,
             attempt: u32::try_from(epoch % 4_000_000).unwrap_or(0).wrapping_mul(1_000),
             next_request: epoch << 32,
             connected: BTreeSet::new(),
@@ -168,10 +197,11 @@ impl Sequencer {
                 }
             }
             Event::CaughtUp { node, run, generation } => self.assignments.caught_up(node, run, generation),
-            Event::Reports { node, reports } => self.on_reports(node, reports),
+            Event::Reports { node, reports } => self.on_reports(node, reports, now),
             Event::Shipped { node, piece } => self.on_shipped(node, piece, now),
             Event::ShipFailed { node, failure } => self.on_ship_failed(node, &failure),
-            Event::Create { label } => self.create(label, now, &mut out),
+            Event::Create { label, consistency } => self.create(label, consistency, now, &mut out),
+            Event::HooksEnded { attempt, results } => self.on_hooks_ended(attempt, results, now, &mut out),
             Event::Cancel => self.cancel(now, &mut out),
             Event::Committed { result, next } => self.on_committed(result, next, now, &mut out),
             Event::RunClosed { next } => self.on_run_closed(next, now, &mut out),

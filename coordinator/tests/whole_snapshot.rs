@@ -398,6 +398,7 @@ async fn an_older_coordinator_can_neither_grant_nor_commit() {
     let request = maxbrod_proto::operator::CreateSnapshotRequest {
         label: String::new(),
         detach: true,
+        require_consistency: String::new(),
     };
     old.operator().await.create_snapshot(request).await.unwrap();
     let stopped = old.stopped().await.expect_err("it was fenced off");

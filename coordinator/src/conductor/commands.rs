@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use maxbrod_kafka::NodeId;
+use maxbrod_cut::CutBack;
+use maxbrod_kafka::{NodeId, Offset, PartitionId};
 use maxbrod_proto::agent as proto;
 use maxbrod_proto::agent::to_agent::Message;
 use maxbrod_proto::manifest;
@@ -12,10 +13,12 @@ use tracing::{debug, info, warn};
 use super::{Conductor, Input, NextRun};
 use crate::base::Base;
 use crate::commit::CommitError;
+use crate::config::HookMoment;
 use crate::harvest::Harvest;
+use crate::hooks::{self, CutOffset, Occasion};
 use crate::lease::Lease;
 use crate::registry::Agent;
-use crate::sequencer::{Command, Event, Gap, Outcome, Progress};
+use crate::sequencer::{Command, Event, Gap, Outcome, Progress, RunHooks};
 use crate::wire;
 
 impl Conductor {
@@ -46,6 +49,7 @@ impl Conductor {
                 let messages: Vec<_> = wire::ship_order(&ship, |order| base.of_order(order)).collect();
                 self.send_all(ship.node, messages);
             }
+            Command::RunHooks(order) => self.run_hooks(order),
             Command::Release { run, attempt } => self.send_everyone(&Message::Release(proto::Release { run, attempt })),
             Command::EndRun {
                 run,
@@ -100,6 +104,53 @@ impl Conductor {
         let _ = self.progress.send(progress);
     }
 
+    fn run_hooks(&self, order: RunHooks) {
+        let cut = |(topic, partition, offset): (String, PartitionId, Offset)| CutOffset {
+            topic,
+            partition: partition.0,
+            offset: offset.0,
+        };
+        let occasion = Occasion {
+            moment: order.moment.name(),
+            cluster_id: self.instruments.lease.cluster_id().0.clone(),
+            run: order.run,
+            attempt: order.attempt % 1_000,
+            label: order.label,
+            snapshot: None,
+            cuts: order.cuts.into_iter().map(cut).collect(),
+            reason: None,
+        };
+        let (hooks, echo) = (Arc::clone(&self.instruments.hooks), self.echo.clone());
+        tokio::spawn(async move {
+            let results = hooks::run_all(hooks, order.moment, occasion).await;
+            let attempt = order.attempt;
+            // A conductor that has ended does not need the answer.
+            let _ = echo.send(Input::HooksEnded { attempt, results }).await;
+        });
+    }
+
+    /// Tells the applications how it ended. What they say is logged; it changes nothing any more.
+    fn run_last_hooks(&self, outcome: &Outcome) {
+        let (moment, snapshot, reason) = match &outcome.result {
+            Ok(result) => (HookMoment::Commit, Some(result.id.clone()), None),
+            Err(failure) => (HookMoment::Abort, None, Some(failure.message.clone())),
+        };
+        if !hooks::any_at(&self.instruments.hooks, moment) {
+            return;
+        }
+        let occasion = Occasion {
+            moment: moment.name(),
+            cluster_id: self.instruments.lease.cluster_id().0.clone(),
+            run: outcome.run,
+            attempt: outcome.attempt % 1_000,
+            label: outcome.label.clone(),
+            snapshot,
+            cuts: Vec::new(),
+            reason,
+        };
+        tokio::spawn(hooks::run_all(Arc::clone(&self.instruments.hooks), moment, occasion));
+    }
+
     fn commit(&mut self, harvest: Harvest) {
         self.committing = true;
         let (committer, lease) = (
@@ -134,6 +185,7 @@ impl Conductor {
     fn finished(&mut self, outcome: &Outcome) {
         let now = self.instruments.now();
         self.instruments.metrics.count_outcome(outcome, now);
+        self.run_last_hooks(outcome);
         let (snapshot, failure) = match &outcome.result {
             Ok(result) => {
                 info!(snapshot = result.id, freeze = ?outcome.freeze, gaps = outcome.gaps.len(), "a snapshot was taken");
@@ -183,6 +235,7 @@ fn progress_message(progress: &Progress, outcome: Option<operator::SnapshotOutco
         bytes_done: progress.bytes_done,
         bytes_total: progress.bytes_total,
         outcome,
+        run: progress.run,
     }
 }
 
@@ -198,12 +251,14 @@ fn outcome_message(outcome: &Outcome) -> operator::SnapshotOutcome {
         freeze_ms: millis(outcome.freeze),
         gaps: outcome.gaps.iter().map(gap).collect(),
         run: outcome.run,
+        cut_back: outcome.cut_back.iter().map(cut_back).collect(),
+        notes: outcome.notes.clone(),
         ..operator::SnapshotOutcome::default()
     };
     match &outcome.result {
         Ok(result) => {
             message.id.clone_from(&result.id);
-            message.consistency.clone_from(&result.consistency);
+            result.consistency.name().clone_into(&mut message.consistency);
             message.new_bytes = result.new_bytes;
             message.read_bytes = result.read_bytes;
             message.logical_bytes = result.logical_bytes;
@@ -218,6 +273,17 @@ fn outcome_message(outcome: &Outcome) -> operator::SnapshotOutcome {
         }
     }
     message
+}
+
+fn cut_back((topic, cut_back): &(String, CutBack)) -> operator::CutBack {
+    operator::CutBack {
+        topic: topic.clone(),
+        partition: cut_back.partition.partition.0,
+        rule: cut_back.rule.name().to_owned(),
+        from: cut_back.from.0,
+        to: cut_back.to.0,
+        cause: cut_back.cause.clone(),
+    }
 }
 
 /// A node as the snapshot describes it.

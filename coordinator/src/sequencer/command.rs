@@ -1,9 +1,10 @@
 //! What the sequencer wants done.
 
 use maxbrod_cut::{Cut, PartitionKey};
-use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
+use maxbrod_kafka::{LeaderEpoch, NodeId, Offset, PartitionId};
 
 use super::{Outcome, Phase, Progress};
+use crate::config::HookMoment;
 use crate::harvest::Harvest;
 use crate::layout::RetentionClass;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Query(Query),
     /// Have an agent ship partitions up to their cuts.
     Ship(Ship),
+    /// Run the applications' commands for a moment and answer with `Event::HooksEnded`.
+    RunHooks(RunHooks),
     /// Tell all agents that an attempt is over and its pins can go.
     Release {
         /// The run, which stays open.
@@ -106,6 +109,23 @@ pub struct QueryPartition {
     pub pin_from: Option<Offset>,
     /// Report the leader epochs.
     pub leader_epochs: bool,
+    /// Report the records of a coordinator's partition.
+    pub records: bool,
+}
+
+/// Applications are to checkpoint their own state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunHooks {
+    /// The open run.
+    pub run: u64,
+    /// The attempt.
+    pub attempt: u32,
+    /// The snapshot's label.
+    pub label: String,
+    /// Why now.
+    pub moment: HookMoment,
+    /// Topic, partition and the offset at which it is cut; empty at the start.
+    pub cuts: Vec<(String, PartitionId, Offset)>,
 }
 
 /// An order to one agent to ship partitions.

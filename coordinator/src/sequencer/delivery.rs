@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 
 use maxbrod_cut::{Level, PartitionKey};
-use maxbrod_kafka::NodeId;
+use maxbrod_kafka::{NodeId, Offset, PartitionId};
 
 use super::shipping::{Parcel, Shipping};
 use super::snapshot::{Snapshot, Step};
 use super::*;
+use crate::config::HookMoment;
 use crate::harvest::{Harvest, ShippedPiece};
+
+/// A snapshot that must reach a level is begun at most so often.
+const MOST_TRIES: u32 = 3;
 
 impl Sequencer {
     /// Chooses the cuts and has them shipped.
-    pub(super) fn ship(&mut self, view: &View, now: Moment) {
+    pub(super) fn ship(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
         let Some(snapshot) = &mut self.snapshot else { return };
         snapshot.times.metadata = now;
         for key in snapshot.captures.keys() {
@@ -21,6 +25,7 @@ impl Sequencer {
             }
         }
         let cuts = maxbrod_cut::solve(&snapshot.captures.to_capture());
+        snapshot.level = cuts.level.min(snapshot.captures.support(&view.standing));
         let mut parcels = Vec::new();
         for (key, cut) in &cuts.cuts {
             let Some(captured) = snapshot.captures.get(key) else {
@@ -52,9 +57,41 @@ impl Sequencer {
                 "check the quorum with kafka-metadata-quorum describe --status, then snapshot again",
             );
         }
+        let offsets = cut_offsets(&parcels);
         snapshot.view = Some(view.clone());
         snapshot.cuts = Some(cuts);
+        if snapshot.level < snapshot.required {
+            self.miss(now, out);
+            return;
+        }
         snapshot.step = Step::Shipping(Box::new(Shipping::new(parcels)));
+        if self.policy.hooks_at_cut {
+            self.run_hooks(HookMoment::Cut, offsets, out);
+        }
+    }
+
+    /// The level that is required was not reached: the next moment may be a better one.
+    fn miss(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(snapshot) = &self.snapshot else { return };
+        if snapshot.tries < MOST_TRIES {
+            self.begin_anew(now, out);
+            return;
+        }
+        let gaps = snapshot.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why));
+        let notes = snapshot.all_notes().map(|note| note.text.clone());
+        let reasons: Vec<String> = gaps.chain(notes).take(3).collect();
+        let failure = Failure::new(
+            "consistency-not-reached",
+            format!(
+                "take a snapshot that is {}: it would be {} after {} tries ({})",
+                snapshot.required,
+                snapshot.level,
+                snapshot.tries,
+                reasons.join("; ")
+            ),
+            "remove what is named, snapshot again when elections have settled, or ask for less with --require-consistency",
+        );
+        self.fail(failure, now, out);
     }
 
     pub(super) fn on_shipped(&mut self, node: NodeId, piece: ShippedPiece, now: Moment) {
@@ -97,7 +134,7 @@ impl Sequencer {
                 cuts,
             }));
         }
-        let refused = match self.require {
+        let refused = match self.policy.require {
             Require::All => shipping.given_up().first(),
             Require::OneReplica => None,
         };
@@ -110,7 +147,7 @@ impl Sequencer {
             self.fail(failure, now, out);
             return;
         }
-        if shipping.is_over() {
+        if shipping.is_over() && !snapshot.hooks.pending {
             self.commit(now, out);
         }
     }
@@ -123,6 +160,10 @@ impl Sequencer {
             return;
         };
         let (partitions, given_up) = shipping.finish();
+        if !given_up.is_empty() {
+            // What is missing can be a part of a transaction.
+            snapshot.level = snapshot.level.min(Level::BestEffort);
+        }
         for lost in given_up {
             snapshot.gap(
                 format!("partition {}-{}", lost.topic, lost.key.partition),
@@ -138,28 +179,19 @@ impl Sequencer {
             .into_iter()
             .filter(|key| !shipped.contains(key))
             .collect();
-        let cuts = snapshot.cuts.take();
-        let vouched = view.standing == Standing::Committed && partitions.iter().all(|partition| partition.vouched);
-        let reached = cuts.as_ref().map_or(Level::CrashConsistent, |cuts| cuts.level);
         out.push(Command::Commit(Box::new(Harvest {
             run,
             attempt: snapshot.attempt,
             label: snapshot.label.clone(),
             times: snapshot.times,
-            level: if vouched {
-                reached
-            } else {
-                reached.min(Level::CrashConsistent)
-            },
+            level: snapshot.level,
             view,
             partitions,
             missing,
             gaps: snapshot.gaps.iter().cloned().collect(),
-            notes: snapshot
-                .notes
-                .drain(..)
-                .chain(cuts.into_iter().flat_map(|cuts| cuts.notes))
-                .collect(),
+            notes: snapshot.all_notes().cloned().collect(),
+            cut_back: snapshot.cut_back(),
+            hooks: snapshot.hooks.results.clone(),
         })));
     }
 
@@ -211,4 +243,17 @@ impl Sequencer {
             self.fail(failure, now, out);
         }
     }
+}
+
+fn cut_offsets(parcels: &[Parcel]) -> Vec<(String, PartitionId, Offset)> {
+    parcels
+        .iter()
+        .map(|parcel| {
+            (
+                parcel.order.topic.clone(),
+                parcel.order.key.partition,
+                parcel.cut.offset(),
+            )
+        })
+        .collect()
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use maxbrod_cut::{BatchEnd, PartitionKey, TransactionalRun};
+use maxbrod_cut::{BatchEnd, CoordinatorRecord, Level, PartitionKey, TransactionalRun};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset};
 
 use super::{CommitResult, Failure};
-use crate::harvest::ShippedPiece;
+use crate::harvest::{HookResult, ShippedPiece};
 use crate::layout::Layout;
 use crate::quorum::Metadata;
 use crate::source_plan::Precedent;
@@ -103,6 +103,15 @@ pub enum Event {
     Create {
         /// What it is to be called.
         label: String,
+        /// The level that it must reach; `None`: what the policy says.
+        consistency: Option<Level>,
+    },
+    /// The answer to [`super::Command::RunHooks`].
+    HooksEnded {
+        /// The attempt that they were run for.
+        attempt: u32,
+        /// What each said, in order.
+        results: Vec<HookResult>,
     },
     /// An operator wants the running snapshot to end.
     Cancel,
@@ -172,14 +181,18 @@ pub enum Standing {
 /// A phase of the capture (K§6.4), in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// E\[p\] of every partition, and leader-epoch lists.
+    /// `__transaction_state`, before anything else.
+    A,
+    /// E\[p\] of every other partition, and leader-epoch lists.
     M,
     /// `__transaction_state`.
     Q,
-    /// `__consumer_offsets`.
+    /// `__consumer_offsets` and `__share_group_state`.
     G,
     /// Every other partition.
     P,
+    /// `__transaction_state` once more, where older clients are at work: what comes later tells what their markers meant.
+    Z,
 }
 
 /// One message of reports.
@@ -225,6 +238,41 @@ pub struct Seen {
     pub directory: DirectoryId,
     /// Set when the files could not be pinned.
     pub pin_failure: Option<String>,
+    /// Records of a coordinator's partition above the offset asked from, if they were asked for.
+    pub records: Vec<CoordinatorRecord>,
+    /// The last record of every transactional id below that offset.
+    pub states: Vec<CoordinatorRecord>,
+    /// Why these are not complete, if they are not.
+    pub records_error: Option<String>,
+    /// The high watermark that the broker wrote to its checkpoint last, and how long ago it did so.
+    pub checkpointed: Option<(Offset, Duration)>,
+    /// The first offset of the active segment: the log cleaner looks only at what is below.
+    pub active_base: Option<Offset>,
+    /// Whether the rest of it comes in another report.
+    pub more: bool,
+}
+
+impl Seen {
+    /// Puts a report together that came in pieces.
+    pub(super) fn append(&mut self, piece: Self) {
+        let Self {
+            mut batches,
+            mut leader_epochs,
+            mut transactional,
+            mut records,
+            mut states,
+            records_error,
+            more,
+            ..
+        } = piece;
+        self.batches.append(&mut batches);
+        self.leader_epochs.append(&mut leader_epochs);
+        self.transactional.append(&mut transactional);
+        self.records.append(&mut records);
+        self.states.append(&mut states);
+        self.records_error = self.records_error.take().or(records_error);
+        self.more = more;
+    }
 }
 
 /// Why an agent cannot ship a partition.

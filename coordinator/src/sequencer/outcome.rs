@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use maxbrod_cut::{CutBack, Level};
+
+use crate::harvest::HookResult;
+
 /// How far a snapshot is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The stage.
     pub stage: Stage,
+    /// The run.
+    pub run: u64,
     /// The attempt within the run.
     pub attempt: u32,
     /// Partitions that the stage is done with.
@@ -25,10 +31,13 @@ pub struct Progress {
 pub enum Stage {
     WaitingForAgents,
     Seeding,
+    Hooks,
+    PhaseA,
     PhaseM,
     PhaseQ,
     PhaseG,
     PhaseP,
+    PhaseZ,
     Metadata,
     Shipping,
     Committing,
@@ -42,10 +51,13 @@ impl Stage {
         match self {
             Self::WaitingForAgents => "waiting-for-agents",
             Self::Seeding => "seeding",
+            Self::Hooks => "hooks",
+            Self::PhaseA => "phase-a",
             Self::PhaseM => "phase-m",
             Self::PhaseQ => "phase-q",
             Self::PhaseG => "phase-g",
             Self::PhaseP => "phase-p",
+            Self::PhaseZ => "phase-z",
             Self::Metadata => "metadata",
             Self::Shipping => "shipping",
             Self::Committing => "committing",
@@ -93,12 +105,22 @@ impl Failure {
 pub struct Outcome {
     /// The run that it was of.
     pub run: u64,
+    /// Its last attempt within the run.
+    pub attempt: u32,
+    /// What the operator called it.
+    pub label: String,
     /// From the request to the end.
     pub duration: Duration,
     /// From the first question of phase M to the last metadata; zero when it did not get that far.
     pub freeze: Duration,
     /// What is missing.
     pub gaps: Vec<Gap>,
+    /// Partitions that were cut below what their replicas hold, by name.
+    pub cut_back: Vec<(String, CutBack)>,
+    /// What could not be vouched for.
+    pub notes: Vec<String>,
+    /// What the applications' commands said.
+    pub hooks: Vec<HookResult>,
     /// The snapshot, or why there is none.
     pub result: Result<CommitResult, Failure>,
 }
@@ -109,7 +131,7 @@ pub struct CommitResult {
     /// The snapshot's id.
     pub id: String,
     /// The level reached.
-    pub consistency: String,
+    pub consistency: Level,
     /// Sealed bytes stored for it.
     pub new_bytes: u64,
     /// Bytes read from the brokers' disks for it.

@@ -1,32 +1,28 @@
-//! The phases M, q, g, p of a snapshot, and the metadata after them.
+//! The phases A, M, q, g, p, z of a snapshot, and the metadata after them.
 
-use super::capture::{Captures, gap_of};
+use super::capture::gap_of;
 use super::round::{Question, Round, Step as RoundStep};
 use super::snapshot::{Snapshot, Step};
 use super::*;
 
 impl Sequencer {
-    /// Begins phase M with the metadata of this moment.
+    /// Begins the phases with the metadata of this moment.
     pub(super) fn begin(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
         self.assign(now, out);
-        let Some(run) = self.assignments.run() else { return };
         let Some(snapshot) = &mut self.snapshot else { return };
-        snapshot.captures = Captures::of_layout(&view.layout, run);
-        self.enter(Phase::M, view, now);
+        snapshot.times.began = now;
+        self.enter(Phase::A, view, now, out);
     }
 
     /// Enters a phase, or the next one that is about anything.
-    fn enter(&mut self, phase: Phase, view: &View, now: Moment) {
+    fn enter(&mut self, phase: Phase, view: &View, now: Moment, out: &mut Vec<Command>) {
         let mut phase = Some(phase);
         while let Some(next) = phase {
             let Some(run) = self.assignments.run() else { return };
             let Some(snapshot) = &mut self.snapshot else { return };
-            match next {
-                Phase::M => snapshot.times.phase_m = now,
-                Phase::Q => snapshot.times.phase_q = now,
-                Phase::G => snapshot.times.phase_g = now,
-                Phase::P => snapshot.times.phase_p = now,
-            }
+            // Whatever the decisions read by now can name is in this metadata: what is new in it is captured too.
+            snapshot.captures.extend(&view.layout, run, next > Phase::A);
+            snapshot.times.enter(next, now);
             let targets = snapshot.captures.targets(next, run, |key| self.assignments.source(key));
             if !targets.is_empty() {
                 let round = Round::new(
@@ -41,13 +37,13 @@ impl Sequencer {
                 snapshot.step = Step::Phase(Box::new(round));
                 return;
             }
-            phase = following(next);
+            phase = snapshot.following(next);
         }
         // The last image was read after the last report of the last phase that had partitions: it is the snapshot's.
-        self.ship(view, now);
+        self.ship(view, now, out);
     }
 
-    pub(super) fn on_reports(&mut self, node: NodeId, reports: Reports) {
+    pub(super) fn on_reports(&mut self, node: NodeId, reports: Reports, now: Moment) {
         let run = self.run();
         let Some(snapshot) = &mut self.snapshot else { return };
         if let Step::Phase(round) = &mut snapshot.step
@@ -55,7 +51,7 @@ impl Sequencer {
             && Some(reports.run) == run
             && reports.phase == round.phase()
         {
-            round.accept(node, reports);
+            round.accept(node, reports, now);
         }
     }
 
@@ -109,16 +105,16 @@ impl Sequencer {
                 continue;
             };
             // An unstable leader lowers the level; a missing voucher is a matter of policy.
-            if !finding.unstable || finding.cut.is_none() {
+            if phase != Phase::Z && (!finding.unstable || finding.cut.is_none()) {
                 unvouched.get_or_insert_with(|| gap.clone());
             }
-            if phase != Phase::M {
+            if !matches!(phase, Phase::A | Phase::M | Phase::Z) {
                 snapshot.gaps.insert(gap);
             }
             // Who was waited for in vain is not waited for in every phase.
             snapshot.excused.extend(finding.absent.iter().map(|(node, _)| *node));
         }
-        if let (Some(gap), Require::All) = (unvouched, self.require) {
+        if let (Some(gap), Require::All) = (unvouched, self.policy.require) {
             let failure = Failure::new(
                 "partition-not-vouched",
                 format!("capture {}: {}", gap.what, gap.why),
@@ -128,9 +124,9 @@ impl Sequencer {
             return;
         }
         snapshot.captures.record(phase, findings);
-        match following(phase) {
-            Some(next) => self.enter(next, view, now),
-            None => self.ship(view, now),
+        match snapshot.following(phase) {
+            Some(next) => self.enter(next, view, now, out),
+            None => self.ship(view, now, out),
         }
     }
 
@@ -157,7 +153,7 @@ impl Snapshot {
     fn progress(&self, assignments: &Assignments) -> Progress {
         let all = self.captures.len() as u64;
         let [partitions_done, partitions_total, bytes_done, bytes_total] = match &self.step {
-            Step::Gathering { .. } => [0; 4],
+            Step::Gathering { .. } | Step::Resting { .. } | Step::Hooks => [0; 4],
             Step::Seeding | Step::Poised => {
                 let [total, done, shipped, bytes] = assignments.progress();
                 [done, total, shipped, bytes]
@@ -174,6 +170,7 @@ impl Snapshot {
         };
         Progress {
             stage: self.stage(),
+            run: assignments.run().map_or(0, |run| run.run),
             attempt: self.attempt,
             partitions_done,
             partitions_total,
@@ -182,22 +179,31 @@ impl Snapshot {
         }
     }
 
+    /// The phase after one.
+    fn following(&self, phase: Phase) -> Option<Phase> {
+        match phase {
+            Phase::A => Some(Phase::M),
+            Phase::M => Some(Phase::Q),
+            Phase::Q if self.captures.needs_another_sweep() => Some(Phase::M),
+            Phase::Q => Some(Phase::G),
+            Phase::G => Some(Phase::P),
+            Phase::P if self.captures.has_older_clients() => Some(Phase::Z),
+            Phase::P | Phase::Z => None,
+        }
+    }
+
     pub(super) fn outcome(&self, run: u64, now: Moment, result: Result<CommitResult, Failure>) -> Outcome {
         Outcome {
             run,
+            attempt: self.attempt,
+            label: self.label.clone(),
             duration: now.since(self.times.started),
             freeze: self.times.freeze(),
+            hooks: self.hooks.results.clone(),
+            cut_back: self.cut_back(),
+            notes: self.all_notes().map(|note| note.text.clone()).collect(),
             gaps: self.gaps.iter().cloned().collect(),
             result,
         }
-    }
-}
-
-fn following(phase: Phase) -> Option<Phase> {
-    match phase {
-        Phase::M => Some(Phase::Q),
-        Phase::Q => Some(Phase::G),
-        Phase::G => Some(Phase::P),
-        Phase::P => None,
     }
 }

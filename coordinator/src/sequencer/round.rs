@@ -4,17 +4,18 @@
 //! leader epoch is the same in both, and the reports have a batch end in common (DESIGN §3.4).
 
 mod partition;
+mod watermark;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use maxbrod_cut::PartitionKey;
 use maxbrod_kafka::NodeId;
 
-use super::{Moment, Phase, QueryPartition, Reports, Timing};
+use super::{Moment, Phase, QueryPartition, Reports, Seen, Timing};
 use crate::layout::Layout;
 
 pub(super) use partition::{Finding, Target};
-use partition::{Open, Verdict};
+use partition::{Look, Open, Verdict};
 
 /// A request to one node.
 #[derive(Debug)]
@@ -57,7 +58,10 @@ pub(super) struct Round {
 #[derive(Debug)]
 struct Request {
     node: NodeId,
+    sent: Moment,
     partitions: BTreeSet<PartitionKey>,
+    /// Reports of which a piece has arrived.
+    begun: BTreeMap<PartitionKey, Seen>,
 }
 
 impl Round {
@@ -71,7 +75,12 @@ impl Round {
         timing: &Timing,
         now: Moment,
     ) -> Self {
-        let depth = if phase == Phase::M { timing.depth } else { 2 };
+        // Where there is no offset to ask from, the last few batches nearly always reach back to the common one.
+        let depth = if matches!(phase, Phase::A | Phase::M) {
+            timing.depth
+        } else {
+            2
+        };
         let mut round = Self {
             phase,
             open: BTreeMap::new(),
@@ -90,7 +99,7 @@ impl Round {
         for target in targets {
             match layout.partition(&target.key) {
                 Some((_, partition)) => {
-                    let open = Open::new(target, partition, connected, depth);
+                    let open = Open::new(target, partition, connected, depth, now);
                     round.open.insert(open.key(), open);
                 }
                 None => round.gone.push(target.key),
@@ -110,7 +119,7 @@ impl Round {
     }
 
     /// Takes in reports. Those to requests that are not outstanding are left: they were answered or given up.
-    pub(super) fn accept(&mut self, node: NodeId, reports: Reports) {
+    pub(super) fn accept(&mut self, node: NodeId, reports: Reports, now: Moment) {
         let Some(request) = self
             .requests
             .get_mut(&reports.request)
@@ -119,11 +128,15 @@ impl Round {
             return;
         };
         for report in reports.reports {
-            if !request.partitions.remove(&report.key) {
+            if !request.partitions.contains(&report.key) {
                 continue;
             }
+            let Some(seen) = request.assemble(report.key, report.seen) else {
+                continue;
+            };
+            request.partitions.remove(&report.key);
             if let Some(open) = self.open.get_mut(&report.key) {
-                open.accept(node, report.seen);
+                open.accept(node, seen, (request.sent, now));
             }
         }
         if request.partitions.is_empty() {
@@ -153,15 +166,16 @@ impl Round {
         if self.settling || (!late && !self.unasked && !self.requests.is_empty()) {
             return (Vec::new(), Step::Wait);
         }
+        let ask = |round: &mut Self, next_request: &mut u64| round.ask(connected, next_request, now);
         let mut questions = Vec::new();
         if late {
             // Who has not answered by now counts as absent; the settling says whether that matters.
             self.requests.clear();
         } else {
             self.unasked = false;
-            questions = self.ask(connected, next_request);
+            questions = ask(self, next_request);
             if self.requests.is_empty() && self.deepen() {
-                questions = self.ask(connected, next_request);
+                questions = ask(self, next_request);
             }
             if !self.requests.is_empty() || now < self.next_check {
                 return (questions, Step::Wait);
@@ -208,7 +222,14 @@ impl Round {
                 gone.push(*key);
                 continue;
             };
-            match open.compare(partition, connected, &self.excused, self.depth, late) {
+            let look = Look {
+                connected,
+                excused: &self.excused,
+                depth: self.depth,
+                late,
+                now,
+            };
+            match open.compare(partition, &look) {
                 Verdict::Settled => {}
                 Verdict::Incomplete => unsettled = true,
                 Verdict::Repeated => repeated = true,
@@ -236,7 +257,7 @@ impl Round {
         (self.findings, self.gone)
     }
 
-    fn ask(&mut self, connected: &BTreeSet<NodeId>, next_request: &mut u64) -> Vec<Question> {
+    fn ask(&mut self, connected: &BTreeSet<NodeId>, next_request: &mut u64, now: Moment) -> Vec<Question> {
         let mut outstanding: BTreeSet<(NodeId, PartitionKey)> = BTreeSet::new();
         for request in self.requests.values() {
             outstanding.extend(request.partitions.iter().map(|key| (request.node, *key)));
@@ -254,7 +275,13 @@ impl Round {
         for ((node, depth), partitions) in asked {
             *next_request += 1;
             let keys = partitions.iter().map(|partition| partition.key).collect();
-            self.requests.insert(*next_request, Request { node, partitions: keys });
+            let request = Request {
+                node,
+                sent: now,
+                partitions: keys,
+                begun: BTreeMap::new(),
+            };
+            self.requests.insert(*next_request, request);
             questions.push(Question {
                 node,
                 request: *next_request,
@@ -272,5 +299,30 @@ impl Round {
             deeper |= open.deepen();
         }
         deeper
+    }
+}
+
+impl Request {
+    /// Puts a report together that may come in pieces: the whole of it, once the last piece is there.
+    fn assemble(&mut self, key: PartitionKey, piece: Result<Seen, String>) -> Option<Result<Seen, String>> {
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(why) => {
+                self.begun.remove(&key);
+                return Some(Err(why));
+            }
+        };
+        let seen = match self.begun.remove(&key) {
+            Some(mut seen) => {
+                seen.append(piece);
+                seen
+            }
+            None => piece,
+        };
+        if seen.more {
+            self.begun.insert(key, seen);
+            return None;
+        }
+        Some(Ok(seen))
     }
 }

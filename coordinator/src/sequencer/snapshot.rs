@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use maxbrod_cut::{Cuts, Note, PartitionKey};
-use maxbrod_kafka::NodeId;
+use maxbrod_cut::{CutBack, Cuts, Level, Note, PartitionKey};
+use maxbrod_kafka::{NodeId, Offset, PartitionId};
 
 use super::capture::Captures;
 use super::round::Round;
 use super::shipping::Shipping;
 use super::*;
-use crate::harvest::Times;
+use crate::config::HookMoment;
+use crate::harvest::{HookResult, Times};
 
 /// A snapshot from its request on.
 #[derive(Debug)]
@@ -27,7 +28,22 @@ pub(super) struct Snapshot {
     /// The metadata after the last phase: the snapshot's own.
     pub(super) view: Option<View>,
     pub(super) cuts: Option<Cuts>,
+    /// The level that the cuts reach, with all that is known of what they rest on.
+    pub(super) level: Level,
+    /// The level that it must reach.
+    pub(super) required: Level,
+    /// How often it was begun.
+    pub(super) tries: u32,
+    pub(super) hooks: Hooks,
     pub(super) told: Option<Progress>,
+}
+
+/// The applications' commands of a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    /// They are running.
+    pub(super) pending: bool,
+    pub(super) results: Vec<HookResult>,
 }
 
 /// Where a snapshot stands.
@@ -35,8 +51,12 @@ pub(super) struct Snapshot {
 pub(super) enum Step {
     /// Waiting until every member's agent is there, and a majority of the controllers'.
     Gathering { deadline: Moment },
+    /// Waiting before it is begun anew, because it did not reach the level required.
+    Resting { until: Moment },
     /// Waiting until the agents have shipped what is closed.
     Seeding,
+    /// Waiting for the applications' commands at the start.
+    Hooks,
     /// Waiting for the metadata that phase M begins with.
     Poised,
     /// In a phase.
@@ -48,13 +68,39 @@ pub(super) enum Step {
 }
 
 impl Snapshot {
+    fn new(attempt: u32, label: String, required: Level, started: Moment) -> Self {
+        Self {
+            attempt,
+            label,
+            times: Times {
+                started,
+                ..Times::default()
+            },
+            step: Step::Seeding,
+            captures: Captures::default(),
+            gaps: BTreeSet::new(),
+            notes: Vec::new(),
+            excused: BTreeSet::new(),
+            view: None,
+            cuts: None,
+            level: Level::CrashConsistent,
+            required,
+            tries: 1,
+            hooks: Hooks::default(),
+            told: None,
+        }
+    }
+
     pub(super) fn stage(&self) -> Stage {
         match &self.step {
-            Step::Gathering { .. } => Stage::WaitingForAgents,
+            Step::Gathering { .. } | Step::Resting { .. } => Stage::WaitingForAgents,
             Step::Seeding => Stage::Seeding,
-            Step::Poised => Stage::PhaseM,
+            Step::Hooks => Stage::Hooks,
+            Step::Poised => Stage::PhaseA,
             Step::Phase(round) => match round.phase() {
-                Phase::P if round.is_settling() => Stage::Metadata,
+                Phase::P | Phase::Z if round.is_settling() => Stage::Metadata,
+                Phase::A => Stage::PhaseA,
+                Phase::Z => Stage::PhaseZ,
                 Phase::M => Stage::PhaseM,
                 Phase::Q => Stage::PhaseQ,
                 Phase::G => Stage::PhaseG,
@@ -79,6 +125,25 @@ impl Snapshot {
         }
     }
 
+    /// What the solver could not vouch for, after what was noticed before.
+    pub(super) fn all_notes(&self) -> impl Iterator<Item = &Note> {
+        let solved = self.cuts.iter().flat_map(|cuts| &cuts.notes);
+        self.notes.iter().chain(solved)
+    }
+
+    /// What was cut back, by topic.
+    pub(super) fn cut_back(&self) -> Vec<(String, CutBack)> {
+        let all = self.cuts.iter().flat_map(|cuts| &cuts.cut_back);
+        all.map(|cut_back| {
+            let topic = self.captures.get(&cut_back.partition).map_or_else(
+                || cut_back.partition.topic_id.to_string(),
+                |captured| captured.order.topic.clone(),
+            );
+            (topic, cut_back.clone())
+        })
+        .collect()
+    }
+
     pub(super) fn gap(&mut self, what: String, why: impl Into<String>, remedy: &str) {
         self.gaps.insert(Gap {
             what,
@@ -89,15 +154,20 @@ impl Snapshot {
 }
 
 impl Sequencer {
-    pub(super) fn create(&mut self, label: String, now: Moment, out: &mut Vec<Command>) {
+    pub(super) fn create(&mut self, label: String, required: Option<Level>, now: Moment, out: &mut Vec<Command>) {
         let run = self.run().unwrap_or(0);
         let refuse = |code: &str, message: &str, remedy: &str| {
             let result = Err(Failure::new(code, message, remedy));
             Command::Finished(Outcome {
                 run,
+                attempt: 0,
+                label: String::new(),
                 duration: Duration::ZERO,
                 freeze: Duration::ZERO,
                 gaps: Vec::new(),
+                cut_back: Vec::new(),
+                notes: Vec::new(),
+                hooks: Vec::new(),
                 result,
             })
         };
@@ -114,26 +184,30 @@ impl Sequencer {
             return;
         }
         self.attempt = self.attempt.wrapping_add(1);
-        self.snapshot = Some(Snapshot {
-            attempt: self.attempt,
-            label,
-            times: Times {
-                started: now,
-                ..Times::default()
-            },
-            step: Step::Gathering {
-                deadline: now.after(self.timing.agents),
-            },
-            captures: Captures::default(),
-            gaps: BTreeSet::new(),
-            notes: Vec::new(),
-            excused: BTreeSet::new(),
-            view: None,
-            cuts: None,
-            told: None,
-        });
+        let mut snapshot = Snapshot::new(self.attempt, label, required.unwrap_or(self.policy.consistency), now);
+        snapshot.step = Step::Gathering {
+            deadline: now.after(self.timing.agents),
+        };
+        self.snapshot = Some(snapshot);
         self.look_anew(now, out);
         self.tell(out);
+    }
+
+    /// Begins the snapshot anew after a pause, with nothing of what was captured.
+    pub(super) fn begin_anew(&mut self, now: Moment, out: &mut Vec<Command>) {
+        let Some(old) = self.snapshot.take() else { return };
+        let run = self.run().unwrap_or(0);
+        out.push(Command::Release {
+            run,
+            attempt: old.attempt,
+        });
+        self.attempt = self.attempt.wrapping_add(1);
+        let mut snapshot = Snapshot::new(self.attempt, old.label, old.required, old.times.started);
+        snapshot.tries = old.tries + 1;
+        snapshot.step = Step::Resting {
+            until: now.after(self.timing.rest),
+        };
+        self.snapshot = Some(snapshot);
     }
 
     pub(super) fn cancel(&mut self, now: Moment, out: &mut Vec<Command>) {
@@ -189,7 +263,7 @@ impl Sequencer {
             }
             Some(Step::Poised) => self.begin(view, now, out),
             Some(Step::Phase(_)) => self.settle(view, now, out),
-            Some(Step::Shipping(_) | Step::Committing) => {}
+            Some(Step::Resting { .. } | Step::Hooks | Step::Shipping(_) | Step::Committing) => {}
         }
     }
 
@@ -202,7 +276,7 @@ impl Sequencer {
                 round.resume();
                 round.is_late(now)
             }
-            Step::Seeding | Step::Shipping(_) | Step::Committing => false,
+            Step::Resting { .. } | Step::Seeding | Step::Hooks | Step::Shipping(_) | Step::Committing => false,
         };
         if late {
             let failure = Failure::new(
@@ -226,7 +300,7 @@ impl Sequencer {
         if !late && (!missing.is_empty() || !settled) {
             return;
         }
-        if !missing.is_empty() && self.require == Require::All {
+        if !missing.is_empty() && self.policy.require == Require::All {
             let nodes: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let failure = Failure::new(
                 "agents-missing",
@@ -254,6 +328,64 @@ impl Sequencer {
         self.tell(out);
     }
 
+    /// Waits for the metadata that the phases begin with.
+    fn poise(&mut self, now: Moment, out: &mut Vec<Command>) {
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.step = Step::Poised;
+            self.look_anew(now, out);
+        }
+    }
+
+    /// Has the applications checkpoint their own state.
+    pub(super) fn run_hooks(
+        &mut self,
+        moment: HookMoment,
+        cuts: Vec<(String, PartitionId, Offset)>,
+        out: &mut Vec<Command>,
+    ) {
+        let run = self.run().unwrap_or(0);
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.hooks.pending = true;
+        out.push(Command::RunHooks(RunHooks {
+            run,
+            attempt: snapshot.attempt,
+            label: snapshot.label.clone(),
+            moment,
+            cuts,
+        }));
+    }
+
+    /// The applications have answered: without one that must not fail there is no snapshot.
+    pub(super) fn on_hooks_ended(
+        &mut self,
+        attempt: u32,
+        results: Vec<HookResult>,
+        now: Moment,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if snapshot.attempt != attempt || !snapshot.hooks.pending {
+            return;
+        }
+        snapshot.hooks.pending = false;
+        let failed = results.iter().find(|result| result.error.is_some() && !result.may_fail);
+        let failure = failed.map(|result| {
+            let why = result.error.as_deref().unwrap_or_default();
+            Failure::new(
+                "hook-failed",
+                format!("run hook {} at {}: {why}", result.name, result.moment.name()),
+                "repair the command, or let the snapshot go on without it by on_failure = \"continue\"",
+            )
+        });
+        snapshot.hooks.results.extend(results);
+        let at_start = matches!(snapshot.step, Step::Hooks);
+        match failure {
+            Some(failure) => self.fail(failure, now, out),
+            None if at_start => self.poise(now, out),
+            None => {}
+        }
+    }
+
     /// Everything that follows from the state alone.
     pub(super) fn advance(&mut self, now: Moment, out: &mut Vec<Command>) {
         loop {
@@ -261,12 +393,27 @@ impl Sequencer {
             let stage = snapshot.stage();
             match &mut snapshot.step {
                 Step::Seeding if self.assignments.is_seeded(self.timing.backlog) => {
-                    snapshot.step = Step::Poised;
-                    self.look_anew(now, out);
+                    if self.policy.hooks_at_start {
+                        snapshot.step = Step::Hooks;
+                        self.run_hooks(HookMoment::Start, Vec::new(), out);
+                    } else {
+                        self.poise(now, out);
+                    }
                 }
                 Step::Phase(_) => self.advance_phase(now, out),
                 Step::Shipping(_) => self.advance_shipping(now, out),
-                Step::Gathering { .. } | Step::Seeding | Step::Poised | Step::Committing => {}
+                Step::Resting { until } if now >= *until => {
+                    snapshot.step = Step::Gathering {
+                        deadline: now.after(self.timing.agents),
+                    };
+                    self.look_anew(now, out);
+                }
+                Step::Gathering { .. }
+                | Step::Resting { .. }
+                | Step::Seeding
+                | Step::Hooks
+                | Step::Poised
+                | Step::Committing => {}
             }
             self.tell_stage(out);
             if self.stage() == Some(stage) || self.snapshot.is_none() {

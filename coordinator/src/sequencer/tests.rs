@@ -1,5 +1,6 @@
 //! The sequencer against a simulated cluster: no sockets, no clock.
 
+mod moving;
 mod world;
 
 use std::collections::BTreeSet;

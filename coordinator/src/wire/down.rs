@@ -45,10 +45,12 @@ fn source_partition(order: &SourceOrder, base: Option<proto::BasePartition>) -> 
 /// A phase's question in pieces.
 pub(crate) fn phase_query(query: &Query) -> impl Iterator<Item = proto::ToAgent> {
     let phase = match query.phase {
+        Phase::A => proto::Phase::A,
         Phase::M => proto::Phase::M,
         Phase::Q => proto::Phase::Q,
         Phase::G => proto::Phase::G,
         Phase::P => proto::Phase::P,
+        Phase::Z => proto::Phase::Z,
     };
     let (run, attempt, depth, request) = (query.run, query.attempt, query.depth, query.request);
     pieces(
@@ -77,6 +79,7 @@ fn query_partition(partition: &QueryPartition) -> proto::PartitionQuery {
         since: partition.since.map(|offset| offset.0),
         pin_from: partition.pin_from.map(|offset| offset.0),
         leader_epochs: partition.leader_epochs,
+        records: partition.records,
     }
 }
 

@@ -106,6 +106,7 @@ fn questions_keep_what_each_partition_is_asked() {
         since: Some(Offset(7)),
         pin_from: None,
         leader_epochs: true,
+        records: true,
     };
     let query = Query {
         node: maxbrod_kafka::NodeId(1),

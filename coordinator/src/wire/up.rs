@@ -1,6 +1,8 @@
 //! What agents send.
 
-use maxbrod_cut::{BatchEnd, TransactionalRun, TransactionalRunKind};
+use std::time::Duration;
+
+use maxbrod_cut::{BatchEnd, CoordinatorRecord, TransactionalRun, TransactionalRunKind};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Uuid};
 use maxbrod_proto::agent as proto;
 
@@ -15,6 +17,8 @@ pub(crate) fn reports(message: proto::PhaseReports) -> Result<Reports, WireError
         proto::Phase::Q => Phase::Q,
         proto::Phase::G => Phase::G,
         proto::Phase::P => Phase::P,
+        proto::Phase::A => Phase::A,
+        proto::Phase::Z => Phase::Z,
         proto::Phase::Unspecified => return Err(WireError::new("reports", "no phase is named")),
     };
     let reports = message.reports.into_iter().map(report).collect::<Result<_, _>>()?;
@@ -81,6 +85,14 @@ fn report(message: proto::PartitionReport) -> Result<Report, WireError> {
         transactional,
         directory: DirectoryId(directory),
         pin_failure,
+        records: message.records.into_iter().map(coordinator_record).collect(),
+        states: message.states.into_iter().map(coordinator_record).collect(),
+        records_error: Some(message.records_error).filter(|error| !error.is_empty()),
+        checkpointed: message
+            .checkpointed_high_watermark
+            .map(|offset| (Offset(offset), Duration::from_millis(message.checkpoint_age_ms))),
+        active_base: message.active_segment_base.map(Offset),
+        more: message.more,
     };
     Ok(Report { key, seen: Ok(seen) })
 }
@@ -98,6 +110,14 @@ fn batch_end(message: &proto::BatchEnd) -> BatchEnd {
         end_offset: Offset(message.end_offset),
         leader_epoch: LeaderEpoch(message.leader_epoch),
         crc: message.crc,
+    }
+}
+
+fn coordinator_record(message: proto::CoordinatorRecord) -> CoordinatorRecord {
+    CoordinatorRecord {
+        offset: Offset(message.offset),
+        key: message.key,
+        value: message.value,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use maxbrod_coordinator::{Config, Coordinator, CoordinatorError, Require, Retention, Snapshot};
+use maxbrod_coordinator::{Config, Consistency, Coordinator, CoordinatorError, Require, Retention, Snapshot};
 use maxbrod_kafka::{BatchBuilder, Batches, ClusterId, LeaderEpoch, Offset, TopicId, Uuid};
 use maxbrod_proto::operator::operator_client::OperatorClient;
 use maxbrod_proto::operator::{CreateSnapshotRequest, SnapshotOutcome};
@@ -86,6 +86,7 @@ impl Running {
         let request = CreateSnapshotRequest {
             label: "test".to_owned(),
             detach: false,
+            require_consistency: String::new(),
         };
         let mut progress = self
             .operator()
@@ -131,9 +132,11 @@ pub fn config(repository: &Path, state_dir: &Path) -> Config {
         snapshot: Snapshot {
             every: None,
             require: Require::All,
+            require_consistency: Consistency::CrashConsistent,
         },
         retention: Retention::default(),
         tls: None,
+        hooks: Vec::new(),
     }
 }
 

@@ -20,11 +20,17 @@ fn every_captured_partition_is_cut_at_its_replicated_prefix() {
         topic: "orders".to_owned(),
         kind: PartitionKind::Data,
         start: None,
+        sweeps: Vec::new(),
         end,
+        batches: Vec::new(),
         tail: Vec::new(),
+        states: Vec::new(),
+        records: Vec::new(),
+        unreadable: None,
     };
     let capture = Capture {
         partitions: vec![captured(0, after), captured(1, Cut::Empty(Offset(5)))],
+        absent: Vec::new(),
     };
     let cuts = solve(&capture);
     assert_eq!(cuts.level.name(), "crash-consistent");

@@ -45,6 +45,8 @@ pub enum PartitionKind {
     TransactionState,
     /// Of `__consumer_offsets`.
     ConsumerOffsets,
+    /// Of `__share_group_state`.
+    ShareGroupState,
 }
 
 /// Where a partition ends in a snapshot.
@@ -122,6 +124,7 @@ impl PartitionRecord {
                 PartitionKind::Data => manifest::PartitionKind::Data,
                 PartitionKind::TransactionState => manifest::PartitionKind::TransactionState,
                 PartitionKind::ConsumerOffsets => manifest::PartitionKind::ConsumerOffsets,
+                PartitionKind::ShareGroupState => manifest::PartitionKind::ShareGroupState,
             }
             .into(),
             source_node: self.source.0,
@@ -161,6 +164,7 @@ impl PartitionRecord {
                 manifest::PartitionKind::Data => PartitionKind::Data,
                 manifest::PartitionKind::TransactionState => PartitionKind::TransactionState,
                 manifest::PartitionKind::ConsumerOffsets => PartitionKind::ConsumerOffsets,
+                manifest::PartitionKind::ShareGroupState => PartitionKind::ShareGroupState,
             },
             source: NodeId(node.source_node),
             source_directory: DirectoryId(uuid(&node.source_directory)?),

@@ -183,6 +183,8 @@ pub fn root_record(snapshot: SnapshotId) -> RootRecord {
         nodes: Vec::new(),
         gaps: Vec::new(),
         notes: Vec::new(),
+        cut_back: Vec::new(),
+        hooks: Vec::new(),
         metadata: None,
         read_bytes: 0,
         highest_leader_epoch: LeaderEpoch(6),

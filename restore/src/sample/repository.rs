@@ -138,6 +138,8 @@ impl SampleSnapshot {
             nodes: self.nodes.clone(),
             gaps: self.gaps.clone(),
             notes: Vec::new(),
+            cut_back: Vec::new(),
+            hooks: Vec::new(),
             metadata: Some(maxbrod_repository::MetadataImage {
                 offset: self.image.position().end_offset,
                 epoch: self.image.position().epoch,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use maxbrod_cut::{BatchEnd, Cut, Matching, PartitionKey, Prefix, ReplicaLog, common_prefix};
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 
-use super::super::{QueryPartition, Seen};
+use super::super::{Moment, QueryPartition, Seen};
+use super::watermark::Watermark;
 use crate::layout::Partition;
 use crate::source_plan;
 
@@ -29,6 +30,8 @@ pub(in super::super) struct Target {
     pub(in super::super) source: Option<NodeId>,
     /// Where its pin starts; `None`: nothing is pinned in this phase.
     pub(in super::super) pin_from: Option<Offset>,
+    /// Whether the source reports its records too.
+    pub(in super::super) records: bool,
 }
 
 /// What a phase found out about a partition.
@@ -38,6 +41,8 @@ pub(in super::super) struct Finding {
     pub(in super::super) cut: Option<Cut>,
     /// Members that could not be asked, and why.
     pub(in super::super) absent: Vec<(NodeId, String)>,
+    /// Whether the leader's high watermark vouches in their place.
+    pub(in super::super) by_watermark: bool,
     /// Whether the leader epoch changed in every repetition.
     pub(in super::super) unstable: bool,
     /// The source and its report.
@@ -47,7 +52,7 @@ pub(in super::super) struct Finding {
 impl Finding {
     /// Whether every in-sync replica holds the prefix.
     pub(in super::super) fn is_vouched(&self) -> bool {
-        self.cut.is_some() && self.absent.is_empty() && !self.unstable
+        self.cut.is_some() && (self.absent.is_empty() || self.by_watermark) && !self.unstable
     }
 }
 
@@ -55,8 +60,12 @@ impl Finding {
 #[derive(Debug)]
 pub(super) struct Open {
     target: Target,
+    leader: Option<NodeId>,
     leader_epoch: LeaderEpoch,
     members: BTreeSet<NodeId>,
+    watermark: Watermark,
+    /// The leader is to report once more: its watermark may be newer by now.
+    watching: bool,
     reports: BTreeMap<NodeId, Seen>,
     trouble: BTreeMap<NodeId, Trouble>,
     since: Option<Offset>,
@@ -78,6 +87,18 @@ pub(super) enum Verdict {
     Repeated,
 }
 
+/// The circumstances of a comparison.
+pub(super) struct Look<'a> {
+    pub(super) connected: &'a BTreeSet<NodeId>,
+    /// Nodes known to have no agent.
+    pub(super) excused: &'a BTreeSet<NodeId>,
+    /// How many batches are asked for at first.
+    pub(super) depth: u32,
+    /// The time for answers is over.
+    pub(super) late: bool,
+    pub(super) now: Moment,
+}
+
 /// A replica that could not be read.
 #[derive(Debug)]
 struct Trouble {
@@ -86,11 +107,20 @@ struct Trouble {
 }
 
 impl Open {
-    pub(super) fn new(mut target: Target, partition: &Partition, connected: &BTreeSet<NodeId>, depth: u32) -> Self {
+    pub(super) fn new(
+        mut target: Target,
+        partition: &Partition,
+        connected: &BTreeSet<NodeId>,
+        depth: u32,
+        now: Moment,
+    ) -> Self {
         target.source = pick_source(&target, partition, connected);
         Self {
+            leader: partition.leader,
             leader_epoch: partition.leader_epoch,
             members: partition.members.iter().copied().collect(),
+            watermark: Watermark::since(now),
+            watching: false,
             reports: BTreeMap::new(),
             trouble: BTreeMap::new(),
             since: target.since,
@@ -120,11 +150,15 @@ impl Open {
         self.unreported().next().is_none()
     }
 
-    /// Takes in a member's report.
-    pub(super) fn accept(&mut self, node: NodeId, seen: Result<Seen, String>) {
+    /// Takes in a member's report, made between two moments.
+    pub(super) fn accept(&mut self, node: NodeId, seen: Result<Seen, String>, between: (Moment, Moment)) {
         match seen {
             Ok(seen) => {
                 self.trouble.remove(&node);
+                if self.leader == Some(node) {
+                    self.watermark.observe(node, &seen, between);
+                    self.watching = false;
+                }
                 self.reports.insert(node, seen);
             }
             Err(why) => {
@@ -143,7 +177,7 @@ impl Open {
 
     /// Drops reports that do not reach deep enough. True: there were some.
     pub(super) fn deepen(&mut self) -> bool {
-        if self.settled || !self.is_complete() || self.depth >= MOST_DEPTH {
+        if self.settled || !self.is_vouched() || self.depth >= MOST_DEPTH {
             return false;
         }
         let Prefix::Deeper { since } = self.prefix() else {
@@ -169,7 +203,9 @@ impl Open {
                 .get(node)
                 .is_none_or(|trouble| self.retrying && trouble.count < MOST_RETRIES)
         };
+        let watched = self.leader.filter(|_| self.watching);
         self.unreported()
+            .chain(watched)
             .filter(|node| connected.contains(node) && may_retry(node))
             .collect()
     }
@@ -183,6 +219,7 @@ impl Open {
             since: self.since,
             pin_from: self.target.pin_from.filter(|_| is_source),
             leader_epochs: is_source,
+            records: self.target.records && is_source,
         }
     }
 
@@ -195,29 +232,25 @@ impl Open {
     }
 
     fn prefix(&self) -> Prefix {
-        let logs: Vec<ReplicaLog> = self
-            .reports
-            .iter()
-            .map(|(node, seen)| ReplicaLog {
-                node: *node,
+        let log_of = |node: NodeId| {
+            let seen = self.reports.get(&node)?;
+            Some(ReplicaLog {
+                node,
                 log_start: seen.log_start,
                 log_end: seen.log_end,
                 batches: seen.batches.clone(),
                 whole: seen.whole,
             })
-            .collect();
+        };
+        let mut logs: Vec<ReplicaLog> = self.reports.keys().copied().filter_map(log_of).collect();
+        if self.unreported().next().is_some() {
+            logs.extend(self.watermark.log_of(log_of));
+        }
         common_prefix(&logs, self.matching())
     }
 
     /// Compares with the image after the reports.
-    pub(super) fn compare(
-        &mut self,
-        partition: &Partition,
-        connected: &BTreeSet<NodeId>,
-        excused: &BTreeSet<NodeId>,
-        depth: u32,
-        late: bool,
-    ) -> Verdict {
+    pub(super) fn compare(&mut self, partition: &Partition, look: &Look<'_>) -> Verdict {
         let members: BTreeSet<NodeId> = partition.members.iter().copied().collect();
         let elected = partition.leader_epoch != self.leader_epoch;
         // A member that cannot be asked and is out of sync by now: the new image alone is as good a beginning.
@@ -229,14 +262,17 @@ impl Open {
                 return Verdict::Settled;
             }
             self.repeats += 1;
+            self.leader = partition.leader;
             self.leader_epoch = partition.leader_epoch;
+            self.watermark = Watermark::since(look.now);
+            self.watching = false;
             self.members = members;
             self.reports.clear();
             self.trouble.clear();
             self.retrying = false;
             self.since = self.target.since;
-            self.depth = depth;
-            self.target.source = pick_source(&self.target, partition, connected);
+            self.depth = look.depth;
+            self.target.source = pick_source(&self.target, partition, look.connected);
             return Verdict::Repeated;
         }
         self.members.extend(members);
@@ -246,13 +282,38 @@ impl Open {
                 .get(node)
                 .is_some_and(|trouble| trouble.count >= MOST_RETRIES)
         };
-        let hopeless = |node: NodeId| unreadable(&node) || (excused.contains(&node) && !connected.contains(&node));
-        self.settled = late || self.unreported().all(hopeless);
+        let hopeless =
+            |node: NodeId| unreadable(&node) || (look.excused.contains(&node) && !look.connected.contains(&node));
+        self.settled =
+            look.late || self.is_vouched() || (self.unreported().all(hopeless) && !self.can_watch(look.connected));
+        // While someone is missing, the leader's watermark is watched: it may come to vouch in the missing one's place.
+        self.watching = !self.settled && self.can_watch(look.connected);
         if self.settled {
             Verdict::Settled
         } else {
             Verdict::Incomplete
         }
+    }
+
+    /// Whether every member has reported, or the leader's high watermark stands for those that have not.
+    fn is_vouched(&self) -> bool {
+        self.is_complete() || self.is_vouched_by_watermark()
+    }
+
+    fn is_vouched_by_watermark(&self) -> bool {
+        self.watermark
+            .leader()
+            .is_some_and(|leader| self.reports.contains_key(&leader))
+    }
+
+    /// Whether the leader's high watermark may still come to vouch for the partition.
+    fn can_watch(&self, connected: &BTreeSet<NodeId>) -> bool {
+        let Some(leader) = self.leader.filter(|leader| connected.contains(leader)) else {
+            return false;
+        };
+        self.reports
+            .get(&leader)
+            .is_some_and(|seen| seen.checkpointed.is_some())
     }
 
     pub(super) fn into_finding(mut self, connected: &BTreeSet<NodeId>) -> Finding {
@@ -267,6 +328,7 @@ impl Open {
                 (node, why)
             })
             .collect();
+        let by_watermark = self.is_vouched_by_watermark();
         let cut = match self.prefix() {
             Prefix::At(batch) => Some(Cut::After(batch)),
             Prefix::Empty(offset) => Some(Cut::Empty(offset)),
@@ -285,6 +347,7 @@ impl Open {
         Finding {
             cut,
             absent,
+            by_watermark,
             unstable: self.unstable,
             source,
         }

@@ -8,7 +8,7 @@ use maxbrod_cut::{BatchEnd, Cut, PartitionKey};
 use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, PartitionId, TopicId, Uuid};
 
 use crate::config::Require;
-use crate::harvest::{Harvest, Shipped, ShippedChunk, ShippedPiece};
+use crate::harvest::{Harvest, HookResult, Shipped, ShippedChunk, ShippedPiece};
 use crate::layout::{Layout, Partition, RetentionClass, Topic};
 use crate::quorum::Metadata;
 use crate::sequencer::*;
@@ -33,6 +33,7 @@ enum Twist {
     Elect { key: PartitionKey, times: u32 },
     Members { key: PartitionKey, members: Vec<NodeId> },
     Delete { topic: TopicId },
+    Create { topic: u8, name: String },
 }
 
 pub(super) struct World {
@@ -57,6 +58,11 @@ pub(super) struct World {
     pub(super) ships: Vec<Ship>,
     pub(super) assigns: Vec<Assign>,
     pub(super) progress: Vec<Progress>,
+    checkpoints: Option<Duration>,
+    pub(super) in_pieces: bool,
+    pub(super) hold_hooks: bool,
+    pub(super) hook_error: Option<String>,
+    pub(super) hooks: Vec<RunHooks>,
     pub(super) pinned: BTreeSet<(NodeId, PartitionKey)>,
     pub(super) released: usize,
     pub(super) run_ended: Option<(u64, u64)>,
@@ -75,7 +81,7 @@ impl World {
             controllers: nodes.clone(),
         };
         Self {
-            sequencer: Sequencer::new(3, require, Timing::default()),
+            sequencer: Sequencer::new(3, Policy::of(require), Timing::default()),
             now: Duration::from_secs(1),
             layout,
             logs: BTreeMap::new(),
@@ -96,6 +102,11 @@ impl World {
             ships: Vec::new(),
             assigns: Vec::new(),
             progress: Vec::new(),
+            checkpoints: None,
+            in_pieces: false,
+            hold_hooks: false,
+            hook_error: None,
+            hooks: Vec::new(),
             pinned: BTreeSet::new(),
             released: 0,
             run_ended: None,
@@ -105,7 +116,16 @@ impl World {
     }
 
     pub(super) fn require(&mut self, require: Require) {
-        self.sequencer = Sequencer::new(3, require, Timing::default());
+        self.policy(Policy::of(require));
+    }
+
+    pub(super) fn policy(&mut self, policy: Policy) {
+        self.sequencer = Sequencer::new(3, policy, Timing::default());
+    }
+
+    /// The brokers write their high watermarks this often; a partition's is where its shortest replica ends.
+    pub(super) fn checkpoint_every(&mut self, interval: Duration) {
+        self.checkpoints = Some(interval);
     }
 
     // ---- the cluster ------------------------------------------------------------------------------------------------
@@ -206,6 +226,12 @@ impl World {
         ));
     }
 
+    /// A topic of one partition with one batch, on node 1, appears in the metadata with the first answers of a phase.
+    pub(super) fn create_after(&mut self, phase: Phase, topic: u8, name: &str) {
+        let name = name.to_owned();
+        self.twists.push((phase, Twist::Create { topic, name }));
+    }
+
     // ---- what happens -----------------------------------------------------------------------------------------------
 
     pub(super) fn start(&mut self) {
@@ -238,6 +264,7 @@ impl World {
         self.harvest = None;
         self.handle(Event::Create {
             label: "test".to_owned(),
+            consistency: None,
         });
         self.pass(Duration::from_millis(300));
     }
@@ -337,13 +364,19 @@ impl World {
                     self.ship(&ship);
                 }
             }
+            Command::RunHooks(order) => {
+                self.hooks.push(order);
+                if !self.hold_hooks {
+                    self.events.push_back(self.hooks_ended());
+                }
+            }
             Command::Release { .. } => self.released += 1,
             Command::Commit(harvest) => {
                 let run = harvest.run;
                 self.harvest = Some(*harvest);
                 let result = CommitResult {
                     id: "snapshot".to_owned(),
-                    consistency: "crash-consistent".to_owned(),
+                    consistency: maxbrod_cut::Level::CrashConsistent,
                     new_bytes: 0,
                     read_bytes: 0,
                     logical_bytes: 0,
@@ -364,6 +397,23 @@ impl World {
         }
     }
 
+    /// The answer to the last order to run hooks.
+    pub(super) fn hooks_ended(&self) -> Event {
+        let order = self.hooks.last().expect("hooks were run");
+        Event::HooksEnded {
+            attempt: order.attempt,
+            results: vec![HookResult {
+                name: "application".to_owned(),
+                moment: order.moment,
+                exit_code: Some(0),
+                duration: Duration::from_millis(5),
+                output: String::new(),
+                error: self.hook_error.clone(),
+                may_fail: false,
+            }],
+        }
+    }
+
     fn answer(&mut self, query: Query) {
         self.queries.push(query.clone());
         if self.muted.contains(&query.node) {
@@ -374,17 +424,15 @@ impl World {
             if asked.pin_from.is_some() {
                 self.pinned.insert((query.node, asked.key));
             }
-            let report = Report {
-                key: asked.key,
-                seen: self.look(&query, asked),
-            };
-            messages.push(Reports {
-                run: query.run,
-                attempt: query.attempt,
-                phase: query.phase,
-                request: query.request,
-                reports: vec![report],
-            });
+            for seen in self.pieces(self.look(&query, asked)) {
+                messages.push(Reports {
+                    run: query.run,
+                    attempt: query.attempt,
+                    phase: query.phase,
+                    request: query.request,
+                    reports: vec![Report { key: asked.key, seen }],
+                });
+            }
         }
         if self.repeat_and_reorder {
             messages.reverse();
@@ -394,6 +442,37 @@ impl World {
         self.events
             .extend(messages.into_iter().map(|reports| Event::Reports { node, reports }));
         self.twist(&query);
+    }
+
+    /// A report as one piece, or each of its batches in a piece of its own.
+    fn pieces(&self, seen: Result<Seen, String>) -> Vec<Result<Seen, String>> {
+        match seen {
+            Ok(seen) if self.in_pieces && seen.batches.len() > 1 => {
+                let last = seen.batches.len() - 1;
+                let piece = |(index, batch): (usize, &BatchEnd)| {
+                    let mut piece = seen.clone();
+                    piece.batches = vec![*batch];
+                    piece.more = index < last;
+                    if index > 0 {
+                        piece.leader_epochs.clear();
+                    }
+                    Ok(piece)
+                };
+                seen.batches.iter().enumerate().map(piece).collect()
+            }
+            seen => vec![seen],
+        }
+    }
+
+    /// The high watermark in the broker's newest checkpoint, and the file's age.
+    fn checkpointed(&self, key: PartitionKey) -> Option<(Offset, Duration)> {
+        let interval = self.checkpoints?;
+        let age = Duration::from_nanos((self.now.as_nanos() % interval.as_nanos()) as u64);
+        let ends = self.logs.iter().filter(|((_, of), _)| *of == key);
+        let shortest = ends
+            .map(|(_, log)| log.last().map_or(Offset(0), |batch| batch.end_offset))
+            .min();
+        Some((shortest?, age))
     }
 
     fn look(&self, query: &Query, asked: &QueryPartition) -> Result<Seen, String> {
@@ -428,6 +507,12 @@ impl World {
             transactional: Vec::new(),
             directory: DirectoryId(Uuid([1; 16])),
             pin_failure: None,
+            records: Vec::new(),
+            states: Vec::new(),
+            records_error: None,
+            checkpointed: self.checkpointed(asked.key),
+            active_base: None,
+            more: false,
         })
     }
 
@@ -448,6 +533,10 @@ impl World {
                     if let Some(state) = self.partition_mut(key) {
                         state.members = members;
                     }
+                }
+                Twist::Create { topic, name } if phase == query.phase => {
+                    self.topic(topic, &name, &[&[1]]);
+                    self.write(1, topic, 0, &[batch(3, 0, 7)]);
                 }
                 Twist::Delete { topic } if phase == query.phase => {
                     self.layout.topics.remove(&topic);

@@ -30,8 +30,12 @@ pub struct RootRecord {
     pub nodes: Vec<manifest::Node>,
     /// What is missing or not vouched for.
     pub gaps: Vec<manifest::Gap>,
-    /// What the solver says.
+    /// What could not be vouched for.
     pub notes: Vec<String>,
+    /// Partitions that were cut below what their replicas hold.
+    pub cut_back: Vec<manifest::CutBack>,
+    /// What the checkpoint commands of applications said.
+    pub hooks: Vec<manifest::HookResult>,
     /// The cluster's metadata.
     pub metadata: Option<MetadataImage>,
     /// Bytes read from the brokers' disks.
@@ -126,6 +130,8 @@ impl TreeWriter<'_> {
             nodes: record.nodes,
             gaps: record.gaps,
             notes: record.notes,
+            cut_back: record.cut_back,
+            hooks: record.hooks,
             metadata: record.metadata.map(|image| image.encode(&mut tables)),
             topics: self
                 .topic_nodes
