@@ -12,8 +12,8 @@ mod prefix;
 mod solve;
 
 pub use capture::{
-    Absence, AbsentPartition, Capture, CapturedPartition, Cleaning, CoordinatorRecord, Cut, OpenTransaction, PartitionKey,
-    PartitionKind, TransactionalRun, TransactionalRunKind,
+    Absence, AbsentPartition, Capture, CapturedPartition, Cleaning, CoordinatorRecord, Cut, OpenTransaction,
+    PartitionKey, PartitionKind, TransactionalRun, TransactionalRunKind,
 };
 pub use cuts::{CutBack, Cuts, Level, Note, Rule};
 pub use prefix::{BatchEnd, Matching, Prefix, ReplicaLog, common_prefix};

@@ -1,0 +1,130 @@
+//! The rules of the cut (K§6.5), as bounds.
+
+use super::attribution::{Attributed, Certainty};
+use super::bounds::{Bound, Cause};
+use super::ids::{BEFORE, NEVER, TransactionalId};
+use super::runs::Strand;
+use crate::cuts::Rule;
+
+/// Which rules are applied. Only tests leave any out, to show that each is needed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) late: bool,
+    pub(crate) commits: bool,
+    pub(crate) completes: bool,
+    pub(crate) offsets: bool,
+    /// Whether transactions of older clients that cannot be told apart lower the level (the accept test, K§6.7).
+    pub(crate) accept_test: bool,
+}
+
+impl Rules {
+    pub(crate) const ALL: Self = Self {
+        late: true,
+        commits: true,
+        completes: true,
+        offsets: true,
+        accept_test: true,
+    };
+}
+
+/// Something that is only wrong if the cuts end up so: one below an offset while another is above one.
+#[derive(Clone, Debug)]
+pub(super) struct Doubt {
+    pub(super) below: (usize, i64),
+    pub(super) above: (usize, i64),
+    pub(super) about: Cause,
+    pub(super) text: &'static str,
+    /// Where.
+    pub(super) partition: usize,
+}
+
+/// What the rules demand, and what they cannot say.
+#[derive(Debug, Default)]
+pub(super) struct Demands {
+    pub(super) bounds: Vec<Bound>,
+    pub(super) doubts: Vec<Doubt>,
+}
+
+impl Demands {
+    /// R1, R2 and R3 for the runs of one transactional id in one partition.
+    pub(super) fn of_strand(
+        &mut self,
+        strand: &Strand,
+        id: &TransactionalId,
+        runs: &[Attributed],
+        start: i64,
+        rules: Rules,
+    ) {
+        for attributed in runs {
+            if rules.late && attributed.run.base_offset.0 >= start {
+                self.late(strand, id, attributed);
+            }
+            let Some(transaction) = attributed.transaction.and_then(|index| id.transactions.get(index)) else {
+                continue;
+            };
+            let is_record = attributed.run.kind.is_commit().is_none();
+            if let Some(decision) = transaction.decision
+                && rules.commits
+                && is_record
+                && decision.is_commit
+            {
+                self.undo(strand, id, attributed, decision.at, Rule::R2);
+            }
+            if let Some(complete) = transaction.complete
+                && rules.completes
+                && !is_record
+            {
+                match attributed.is_effective {
+                    Certainty::Yes => self.undo(strand, id, attributed, complete, Rule::R3),
+                    Certainty::No => {}
+                    // Cutting for a repeated marker could cut what was there before; not cutting can leave its partition open.
+                    Certainty::Unknown => self.doubts.push(Doubt {
+                        below: (strand.partition, attributed.run.next_offset.0),
+                        above: (id.home, complete),
+                        about: Cause::Transaction(strand.id),
+                        text: "the records that its marker ends lie before the snapshot's start, if there are any",
+                        partition: strand.partition,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// R1: a run needs what must precede it.
+    fn late(&mut self, strand: &Strand, id: &TransactionalId, attributed: &Attributed) {
+        let (lowest, highest) = attributed.explained;
+        if lowest > BEFORE {
+            self.bounds.push(Bound {
+                watched: id.home,
+                below: lowest.saturating_add(1),
+                lowered: strand.partition,
+                to: attributed.run.base_offset.0,
+                rule: Rule::R1,
+                cause: Cause::Transaction(strand.id),
+            });
+        }
+        if lowest < highest {
+            self.doubts.push(Doubt {
+                below: (id.home, highest.saturating_add(1)),
+                above: (id.home, lowest),
+                about: Cause::Transaction(strand.id),
+                text: "more than one of its transactions can have written there",
+                partition: strand.partition,
+            });
+        }
+    }
+
+    /// R2 and R3: where a run is cut, the state that presupposes it is cut as well.
+    fn undo(&mut self, strand: &Strand, id: &TransactionalId, attributed: &Attributed, at: i64, rule: Rule) {
+        if at > BEFORE && at < NEVER {
+            self.bounds.push(Bound {
+                watched: strand.partition,
+                below: attributed.run.next_offset.0,
+                lowered: id.home,
+                to: at,
+                rule,
+                cause: Cause::Transaction(strand.id),
+            });
+        }
+    }
+}
