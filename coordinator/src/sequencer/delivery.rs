@@ -26,6 +26,9 @@ impl Sequencer {
         }
         let cuts = maxbrod_cut::solve(&snapshot.captures.to_capture());
         snapshot.level = cuts.level.min(snapshot.captures.support(&view.standing));
+        if !snapshot.unclean.is_empty() {
+            snapshot.level = snapshot.level.min(Level::BestEffort);
+        }
         let mut parcels = Vec::new();
         for (key, cut) in &cuts.cuts {
             let Some(captured) = snapshot.captures.get(key) else {

@@ -11,6 +11,15 @@ impl Sequencer {
         self.assign(now, out);
         let Some(snapshot) = &mut self.snapshot else { return };
         snapshot.times.began = now;
+        snapshot.look_for_losses(&view.layout);
+        for topic in view.layout.topics.values().filter(|topic| topic.tiered) {
+            snapshot.gap(
+                format!("topic {}", topic.name),
+                "it is tiered (remote.storage.enable): the snapshot holds what is on the brokers' disks, not the segments \
+                 that are only in remote storage",
+                "back the remote storage up by its own means, and restore both together",
+            );
+        }
         self.enter(Phase::A, view, now, out);
     }
 
@@ -87,6 +96,7 @@ impl Sequencer {
     /// Compares the phase's reports with the metadata after them, and goes on when they agree.
     pub(super) fn settle(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
         let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.look_for_losses(&view.layout);
         let Step::Phase(round) = &mut snapshot.step else { return };
         if !round.settle(&view.layout, &self.connected, &self.timing, now) {
             return;

@@ -21,6 +21,7 @@ fn layout(partitions: &[(Option<i32>, Vec<i32>)]) -> Layout {
                 leader: leader.map(NodeId),
                 leader_epoch: LeaderEpoch(0),
                 members,
+                recovering: false,
             };
             (PartitionId(index as i32), state)
         })
@@ -28,6 +29,7 @@ fn layout(partitions: &[(Option<i32>, Vec<i32>)]) -> Layout {
     let topic = Topic {
         name: "orders".to_owned(),
         compacted: false,
+        tiered: false,
         class: RetentionClass::Long,
         partitions,
     };

@@ -175,3 +175,29 @@ fn a_hook_that_fails_and_must_not_is_the_end_of_the_snapshot() {
     assert!(failure.message.contains("application"), "{}", failure.message);
     assert_eq!(world.released, 1);
 }
+
+#[test]
+fn an_unclean_election_is_said_and_lowers_the_level() {
+    let mut world = cluster();
+    world.members_after(Phase::M, ORDERS, 0, &[2]);
+    world.usurp_after(Phase::Q, ORDERS, 0, 3);
+    world.start();
+    world.create();
+    world.pass(Duration::from_secs(5));
+    assert!(world.outcome().result.is_ok());
+    let harvest = world.harvest.as_ref().expect("committed");
+    let said = |note: &maxbrod_cut::Note| note.partition == Some(key(ORDERS, 0)) && note.text.contains("unclean");
+    assert!(harvest.notes.iter().any(said), "{:?}", harvest.notes);
+    assert!(harvest.level < Level::Transactional);
+}
+
+#[test]
+fn a_tiered_topic_is_a_named_gap() {
+    let mut world = cluster();
+    world.tier(ORDERS);
+    world.start();
+    world.create();
+    assert!(world.outcome().result.is_ok());
+    let gap = world.outcome().gaps.first().expect("it is named");
+    assert_eq!(gap.what, "topic orders");
+}

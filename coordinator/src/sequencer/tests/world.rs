@@ -34,6 +34,7 @@ enum Twist {
     Members { key: PartitionKey, members: Vec<NodeId> },
     Delete { topic: TopicId },
     Create { topic: u8, name: String },
+    Usurp { key: PartitionKey, leader: NodeId },
 }
 
 pub(super) struct World {
@@ -137,6 +138,7 @@ impl World {
                 leader: members.first().copied(),
                 leader_epoch: LeaderEpoch(9),
                 members,
+                recovering: false,
             };
             (PartitionId(index as i32), state)
         });
@@ -145,6 +147,7 @@ impl World {
         let topic = Topic {
             name: name.to_owned(),
             compacted,
+            tiered: false,
             class: RetentionClass::Month,
             partitions,
         };
@@ -230,6 +233,18 @@ impl World {
     pub(super) fn create_after(&mut self, phase: Phase, topic: u8, name: &str) {
         let name = name.to_owned();
         self.twists.push((phase, Twist::Create { topic, name }));
+    }
+
+    /// A replica that is not in sync is elected.
+    pub(super) fn usurp_after(&mut self, phase: Phase, topic: u8, partition: i32, leader: i32) {
+        let (key, leader) = (key(topic, partition), NodeId(leader));
+        self.twists.push((phase, Twist::Usurp { key, leader }));
+    }
+
+    pub(super) fn tier(&mut self, topic: u8) {
+        if let Some(topic) = self.layout.topics.get_mut(&TopicId(Uuid([topic; 16]))) {
+            topic.tiered = true;
+        }
     }
 
     // ---- what happens -----------------------------------------------------------------------------------------------
@@ -533,6 +548,14 @@ impl World {
                     if let Some(state) = self.partition_mut(key) {
                         state.members = members;
                     }
+                }
+                Twist::Usurp { key, leader } if phase == query.phase => {
+                    if let Some(state) = self.partition_mut(key) {
+                        state.leader = Some(leader);
+                        state.leader_epoch = LeaderEpoch(state.leader_epoch.0 + 1);
+                        state.members = vec![leader];
+                    }
+                    self.layout.offset = Offset(self.layout.offset.0 + 1);
                 }
                 Twist::Create { topic, name } if phase == query.phase => {
                     self.topic(topic, &name, &[&[1]]);
