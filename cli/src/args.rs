@@ -18,6 +18,7 @@ pub struct Cli {
 
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The repository: file:///path or s3://bucket/prefix (credentials from the AWS_* variables, AWS_ENDPOINT_URL for other
     /// S3 servers).
@@ -147,6 +148,31 @@ pub struct SnapshotCreate {
     /// A note to find it by.
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub label: String,
+    /// The level that it must reach, or it fails; without this option what coordinator.toml asks for.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub require_consistency: Option<Consistency>,
+}
+
+/// How well the partitions of a snapshot fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Consistency {
+    /// Each partition is what all its in-sync replicas held; between partitions nothing is promised.
+    CrashConsistent,
+    /// No transaction is torn and no group is past its data, but for what the report names.
+    BestEffort,
+    /// No transaction is torn and no group is past its data.
+    Transactional,
+}
+
+impl Consistency {
+    /// The name in manifests and in the contract with the coordinator.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CrashConsistent => "crash-consistent",
+            Self::BestEffort => "best-effort",
+            Self::Transactional => "transactional",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! `maxbrod snapshot`: one file per command.
 
 mod create;
+mod cut_back;
 mod gap;
 mod list;
 mod show;

@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use maxbrod_proto::operator::{CancelSnapshotRequest, CreateSnapshotRequest, SnapshotOutcome, SnapshotProgress};
 use serde::Serialize;
 
+use super::cut_back::{self, CutBackDocument};
 use super::gap::GapDocument;
 use crate::args::{Global, SnapshotCreate};
 use crate::coordinator;
@@ -24,7 +25,22 @@ struct Created {
     logical_bytes: u64,
     partitions: u64,
     gaps: Vec<GapDocument>,
+    cut_back: Vec<CutBackDocument>,
+    notes: Vec<String>,
 }
+
+/// A snapshot that is not waited for.
+#[derive(Serialize)]
+struct Accepted {
+    accepted: bool,
+    /// `None`: the coordinator has not said it yet.
+    run: Option<u64>,
+    stage: Option<String>,
+    /// The command that tells how far it is, and how it ended.
+    follow: &'static str,
+}
+
+const FOLLOW: &str = "maxbrod cluster status";
 
 /// Takes a snapshot; with `--wait` until it is committed.
 pub async fn create(options: SnapshotCreate, global: &Global, output: Output) -> Result<ExitCode> {
@@ -32,6 +48,10 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
     let request = CreateSnapshotRequest {
         label: options.label,
         detach: !options.wait,
+        require_consistency: options
+            .require_consistency
+            .map(|level| level.name().to_owned())
+            .unwrap_or_default(),
     };
     let mut progress = client
         .create_snapshot(request)
@@ -41,10 +61,18 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
     let bar = output.spinner("asking the coordinator");
     let mut outcome = None;
     let mut broken_off = None;
+    let mut accepted = Accepted {
+        accepted: true,
+        run: None,
+        stage: None,
+        follow: FOLLOW,
+    };
     loop {
         match progress.message().await {
             Ok(Some(message)) => {
                 show(&bar, &message);
+                accepted.run = Some(message.run).filter(|run| *run > 0).or(accepted.run);
+                accepted.stage = Some(message.stage).filter(|stage| !stage.is_empty());
                 outcome = message.outcome.or(outcome);
             }
             Ok(None) => break,
@@ -58,8 +86,9 @@ pub async fn create(options: SnapshotCreate, global: &Global, output: Output) ->
     match outcome {
         Some(outcome) => finished(outcome, output),
         None if !options.wait && broken_off.is_none() => {
-            output.print(&serde_json::json!({ "accepted": true }), || {
-                "accepted; `maxbrod cluster status` tells how far it is".to_owned()
+            output.print(&accepted, || match accepted.run {
+                Some(run) => format!("accepted as run {run}; `{FOLLOW}` tells how far it is, and how it ended"),
+                None => format!("accepted; `{FOLLOW}` tells how far it is, and how it ended"),
             })?;
             Ok(ExitCode::SUCCESS)
         }
@@ -132,6 +161,8 @@ fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
         logical_bytes: outcome.logical_bytes,
         partitions: outcome.partitions,
         gaps: outcome.gaps.into_iter().map(GapDocument::from).collect(),
+        cut_back: outcome.cut_back.into_iter().map(CutBackDocument::from).collect(),
+        notes: outcome.notes,
     };
     output.print(&created, || {
         let mut text = format!(
@@ -145,6 +176,12 @@ fn finished(outcome: SnapshotOutcome, output: Output) -> Result<ExitCode> {
             created.duration_ms as f64 / 1000.0,
             created.freeze_ms,
         );
+        for line in cut_back::lines(&created.cut_back) {
+            text.push_str(&format!("  {line}\n"));
+        }
+        for note in &created.notes {
+            text.push_str(&format!("  note         {note}\n"));
+        }
         for gap in &created.gaps {
             text.push_str(&format!("  MISSING      {}: {} ({})\n", gap.what, gap.why, gap.remedy));
         }

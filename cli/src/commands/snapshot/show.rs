@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use maxbrod_proto::manifest::Root;
+use maxbrod_proto::manifest::{HookResult, Root};
 use maxbrod_repository::{Journal, PartitionRecord, Tree};
 use serde::Serialize;
 
+use super::cut_back::{self, CutBackDocument};
 use super::gap::GapDocument;
 use crate::args::Global;
 use crate::exit::{Kind, Result};
@@ -32,7 +33,9 @@ struct Document {
     metadata_epoch: Option<i32>,
     nodes: Vec<NodeDocument>,
     gaps: Vec<GapDocument>,
+    cut_back: Vec<CutBackDocument>,
     notes: Vec<String>,
+    hooks: Vec<HookDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partition_list: Option<Vec<PartitionDocument>>,
 }
@@ -56,6 +59,18 @@ struct NodeDocument {
     roles: Vec<String>,
     log_dirs: Vec<String>,
     metadata_log_dir: String,
+}
+
+/// What an application's checkpoint command said.
+#[derive(Serialize)]
+struct HookDocument {
+    name: String,
+    moment: String,
+    /// `None`: it did not end by itself.
+    exit_code: Option<i32>,
+    duration_ms: u64,
+    output: String,
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +123,29 @@ async fn list(tree: &Tree) -> Result<Vec<PartitionDocument>> {
         }
     }
     Ok(list)
+}
+
+impl From<&HookResult> for HookDocument {
+    fn from(hook: &HookResult) -> Self {
+        Self {
+            name: hook.name.clone(),
+            moment: hook.moment.clone(),
+            exit_code: Some(hook.exit_code).filter(|code| *code >= 0),
+            duration_ms: hook.duration_ms,
+            output: hook.output.clone(),
+            error: Some(hook.error.clone()).filter(|error| !error.is_empty()),
+        }
+    }
+}
+
+impl HookDocument {
+    fn text(&self) -> String {
+        let outcome = self.error.as_deref().unwrap_or("done");
+        format!(
+            "hook         {} at the {}: {outcome} ({} ms)\n",
+            self.name, self.moment, self.duration_ms
+        )
+    }
 }
 
 impl PartitionDocument {
@@ -168,7 +206,9 @@ impl Document {
                 })
                 .collect(),
             gaps: root.gaps.iter().map(GapDocument::from).collect(),
+            cut_back: root.cut_back.iter().map(CutBackDocument::from).collect(),
             notes: root.notes.clone(),
+            hooks: root.hooks.iter().map(HookDocument::from).collect(),
             partition_list: None,
         }
     }
@@ -197,6 +237,12 @@ impl Document {
                 node.roles.join("+"),
                 node.log_dirs.join(", ")
             ));
+        }
+        for hook in &self.hooks {
+            text.push_str(&hook.text());
+        }
+        for line in cut_back::lines(&self.cut_back) {
+            text.push_str(&format!("{line}\n"));
         }
         for note in &self.notes {
             text.push_str(&format!("note         {note}\n"));
