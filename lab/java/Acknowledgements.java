@@ -8,8 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
 
-/** The log of what producers were told is stored; its format is described in lab/src/acknowledged.rs. */
+/** The log of what clients were told is stored; its format is described in lab/src/acknowledged.rs. */
 final class Acknowledgements implements AutoCloseable {
     private final BufferedWriter out;
 
@@ -21,6 +22,12 @@ final class Acknowledgements implements AutoCloseable {
     /** Logs a record that was written outside of a transaction. */
     void written(ProducerRecord<byte[], byte[]> record, RecordMetadata where) {
         write(describe(record, where), 'A', "-", System.currentTimeMillis());
+    }
+
+    /** Logs an offset that a group committed. */
+    void committed(String group, TopicPartition partition, long offset) {
+        append("@\t" + group + "\t" + partition.topic() + "\t" + partition.partition() + "\t" + offset
+                + "\t" + System.currentTimeMillis());
     }
 
     /** Collects the acknowledged records of a transaction until its end is known. */
@@ -42,9 +49,13 @@ final class Acknowledgements implements AutoCloseable {
                 + "\t" + Hash.key(record.key()) + "\t" + Hash.record(record.key(), record.value(), record.headers());
     }
 
-    private synchronized void write(String described, char outcome, String transaction, long millis) {
+    private void write(String described, char outcome, String transaction, long millis) {
+        append(described + "\t" + outcome + "\t" + transaction + "\t" + millis);
+    }
+
+    private synchronized void append(String line) {
         try {
-            out.write(described + "\t" + outcome + "\t" + transaction + "\t" + millis + "\n");
+            out.write(line + "\n");
         } catch (IOException failure) {
             // A load whose log is incomplete proves nothing.
             System.err.println("writing the acknowledgement log: " + failure);

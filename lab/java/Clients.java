@@ -9,6 +9,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -45,6 +46,14 @@ final class Clients {
                 "reconnect.backoff.max.ms", 500));
         all.putAll(settings);
         return new KafkaConsumer<>(properties(all), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    static KafkaShareConsumer<byte[], byte[]> shareConsumer(JsonNode request, Map<String, ?> settings) {
+        Map<String, Object> all = new HashMap<>(Map.of(
+                "bootstrap.servers", request.get("bootstrap").asText(),
+                "reconnect.backoff.max.ms", 500));
+        all.putAll(settings);
+        return new KafkaShareConsumer<>(properties(all), new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
     /** All topics, Kafka's own included; one that not every broker knows yet, or any more, is left out. */

@@ -13,6 +13,7 @@ import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConfigEntry.ConfigSource;
 import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec;
+import org.apache.kafka.clients.admin.ListShareGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.common.GroupType;
@@ -42,6 +43,7 @@ final class Describe {
             answer.put("quotas", quotas(admin));
             answer.put("features", features(admin));
             answer.put("groups", groups(admin));
+            answer.put("share_groups", shareGroups(admin));
             transactions(admin, topics, answer);
             answer.put("log_dirs", logDirs(admin, brokers));
             return answer;
@@ -54,21 +56,33 @@ final class Describe {
         Map<ConfigResource, Config> configs = admin.describeConfigs(resources).all().get();
         Map<String, Object> answer = new TreeMap<>();
         topics.forEach((name, topic) -> {
-            List<Object> partitions = new ArrayList<>();
-            for (TopicPartitionInfo partition : topic.partitions()) {
-                Map<String, Object> described = new TreeMap<>();
-                described.put("leader", partition.leader() == null ? null : partition.leader().id());
-                described.put("replicas", partition.replicas().stream().map(Node::id).toList());
-                described.put("isr", partition.isr().stream().map(Node::id).sorted().toList());
-                partitions.add(described);
-            }
             Config config = configs.get(new ConfigResource(ConfigResource.Type.TOPIC, name));
             answer.put(name, Map.of(
                     "id", topic.topicId().toString(),
-                    "partitions", partitions,
+                    "partitions", partitions(topic),
                     "configs", entries(config, ConfigSource.DYNAMIC_TOPIC_CONFIG)));
         });
         return answer;
+    }
+
+    /** Leader and replicas of one topic's partitions. */
+    static Object partitions(JsonNode request) throws Exception {
+        String topic = request.get("topic").asText();
+        try (Admin admin = Clients.admin(request)) {
+            return partitions(admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic));
+        }
+    }
+
+    private static List<Object> partitions(TopicDescription topic) {
+        List<Object> partitions = new ArrayList<>();
+        for (TopicPartitionInfo partition : topic.partitions()) {
+            Map<String, Object> described = new TreeMap<>();
+            described.put("leader", partition.leader() == null ? null : partition.leader().id());
+            described.put("replicas", partition.replicas().stream().map(Node::id).toList());
+            described.put("isr", partition.isr().stream().map(Node::id).sorted().toList());
+            partitions.add(described);
+        }
+        return partitions;
     }
 
     private static Object brokerConfigs(Admin admin, List<Integer> brokers) throws Exception {
@@ -148,6 +162,27 @@ final class Describe {
                     }
                 });
                 answer.put(group, committed);
+            });
+        }
+        return answer;
+    }
+
+    /** Where each share group begins to deliver, as far as it has begun. */
+    private static Object shareGroups(Admin admin) throws Exception {
+        Map<String, ListShareGroupOffsetsSpec> asked = new HashMap<>();
+        admin.listGroups().all().get().stream()
+                .filter(group -> group.type().map(GroupType.SHARE::equals).orElse(false))
+                .forEach(group -> asked.put(group.groupId(), new ListShareGroupOffsetsSpec()));
+        Map<String, Object> answer = new TreeMap<>();
+        if (!asked.isEmpty()) {
+            admin.listShareGroupOffsets(asked).all().get().forEach((group, offsets) -> {
+                Map<String, Long> starts = new TreeMap<>();
+                offsets.forEach((partition, offset) -> {
+                    if (offset != null && offset.startOffset() >= 0) {
+                        starts.put(partition.toString(), offset.startOffset());
+                    }
+                });
+                answer.put(group, starts);
             });
         }
         return answer;

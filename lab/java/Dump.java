@@ -154,6 +154,9 @@ final class Dump {
                 + "\t" + Hash.record(record.key(), record.value(), record.headers())
                 + "\t" + header(record, Workers.TRANSACTION)
                 + "\t" + header(record, Workers.SOURCE)
+                + "\t" + header(record, Workers.AMOUNT)
+                + "\t" + header(record, SchemaWorker.DEFINED)
+                + "\t" + header(record, SchemaWorker.CITED)
                 + "\n";
     }
 

@@ -26,7 +26,10 @@ public final class Lab {
                 case "format" -> Format.run(request);
                 case "ready" -> Ready.run(request);
                 case "create" -> Create.run(request);
+                case "change" -> Change.run(request);
+                case "undecided" -> Undecided.run(request);
                 case "describe" -> Describe.run(request);
+                case "partitions" -> Describe.partitions(request);
                 case "dump" -> Dump.run(request);
                 case "smoke" -> Smoke.run(request);
                 case "load" -> Load.run(request, input);

@@ -27,8 +27,8 @@ final class Load {
     private final AtomicLong errors = new AtomicLong();
     private final Set<String> complaints = new HashSet<>();
     private final long began = System.nanoTime();
-    private final long nanosPerRecord;
-    private long nextRecord = began;
+    private final Pace pace;
+    private final Pace transactionalPace;
     private long[] latencies = new long[4_096];
     private int latencyCount;
     private volatile boolean stopping;
@@ -36,7 +36,9 @@ final class Load {
     private Load(JsonNode request) throws Exception {
         this.request = request;
         acknowledgements = new Acknowledgements(Path.of(request.get("acknowledged").asText()));
-        nanosPerRecord = 1_000_000_000L / Math.max(1, request.get("records_per_second").asLong());
+        pace = new Pace(request.get("records_per_second").asLong());
+        JsonNode transactional = request.get("transactional_records_per_second");
+        transactionalPace = transactional.isNull() ? pace : new Pace(transactional.asLong());
     }
 
     static Object run(JsonNode request, BufferedReader input) throws Exception {
@@ -109,16 +111,35 @@ final class Load {
 
     /** Waits until {@code records} more may be written. */
     void pace(int records) {
-        long due;
-        synchronized (this) {
-            // What was not used in a pause is not made up for afterwards.
-            nextRecord = Math.max(nextRecord, System.nanoTime() - 200_000_000L);
-            due = nextRecord;
-            nextRecord += records * nanosPerRecord;
+        pace.await(records);
+    }
+
+    /** Waits until {@code records} more may be written in transactions. */
+    void paceTransaction(int records) {
+        transactionalPace.await(records);
+    }
+
+    /** A budget of records per second. */
+    private final class Pace {
+        private final long nanosPerRecord;
+        private long nextRecord = began;
+
+        Pace(long recordsPerSecond) {
+            nanosPerRecord = 1_000_000_000L / Math.max(1, recordsPerSecond);
         }
-        long now;
-        while (!stopping && (now = System.nanoTime()) < due) {
-            LockSupport.parkNanos(Math.min(due - now, 100_000_000L));
+
+        void await(int records) {
+            long due;
+            synchronized (this) {
+                // What was not used in a pause is not made up for afterwards.
+                nextRecord = Math.max(nextRecord, System.nanoTime() - 200_000_000L);
+                due = nextRecord;
+                nextRecord += records * nanosPerRecord;
+            }
+            long now;
+            while (!stopping && (now = System.nanoTime()) < due) {
+                LockSupport.parkNanos(Math.min(due - now, 100_000_000L));
+            }
         }
     }
 

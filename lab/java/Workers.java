@@ -7,8 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -24,6 +22,11 @@ final class Workers {
     static final String TRANSACTION = "maxbrod-transaction";
     /** A header of each record of a chain: {@code topic-partition@offset} that it was made from. */
     static final String SOURCE = "maxbrod-source";
+    /** A header of each record of a bank: what it adds to an account. Those of a transaction add up to nothing. */
+    static final String AMOUNT = "maxbrod-amount";
+
+    /** So soon the coordinator ends what a vanished producer left open. */
+    private static final int TRANSACTION_TIMEOUT_MILLIS = 15_000;
 
     abstract static class Worker {
         final String name;
@@ -48,6 +51,8 @@ final class Workers {
         load.request.get("plain").forEach(spec -> workers.add(new Plain(load, spec)));
         load.request.get("compacted").forEach(spec -> workers.add(new Compacted(load, spec)));
         load.request.get("groups").forEach(spec -> workers.add(new Group(load, spec)));
+        load.request.get("schemas").forEach(spec -> workers.add(new SchemaWorker(load, spec)));
+        load.request.get("shares").forEach(spec -> workers.add(new ShareWorker(load, spec)));
         load.request.get("delete_records").forEach(spec -> workers.add(new Deletions(load, spec)));
         return workers;
     }
@@ -70,7 +75,11 @@ final class Workers {
 
         KafkaProducer<byte[], byte[]> producer(String codec) {
             KafkaProducer<byte[], byte[]> producer = Clients.producer(load.request, Map.of(
-                    "transactional.id", id, "transaction.timeout.ms", 30_000, "compression.type", codec));
+                    "transactional.id", id,
+                    "transaction.timeout.ms", TRANSACTION_TIMEOUT_MILLIS,
+                    "compression.type", codec,
+                    // The next transaction waits for the markers of the last one by asking again.
+                    "retry.backoff.ms", 10));
             try {
                 producer.initTransactions();
             } catch (RuntimeException failure) {
@@ -144,12 +153,8 @@ final class Workers {
             int count = spec.get("records").asInt();
             try {
                 while (!load.isStopping()) {
-                    load.pace(count);
-                    List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
-                    for (int index = 0; index < count; index++) {
-                        String topic = topics.get(random.nextInt(topics.size()));
-                        records.add(Records.any(load, random, topic, producer.partitionsFor(topic).size()));
-                    }
+                    load.paceTransaction(count);
+                    List<ProducerRecord<byte[], byte[]>> records = transfer(producer, topics, count);
                     boolean abort = random.nextInt(100) < spec.get("abort_percent").asInt();
                     transact(producer, records, abort, () -> {});
                     flows = true;
@@ -157,6 +162,30 @@ final class Workers {
             } finally {
                 producer.close(Duration.ofSeconds(5));
             }
+        }
+
+        /** Records in at least two partitions whose amounts add up to nothing. */
+        private List<ProducerRecord<byte[], byte[]>> transfer(
+                KafkaProducer<byte[], byte[]> producer, List<String> topics, int count) {
+            List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+            long sum = 0;
+            while (records.size() < count) {
+                String topic = topics.get(random.nextInt(topics.size()));
+                ProducerRecord<byte[], byte[]> record =
+                        Records.any(load, random, topic, producer.partitionsFor(topic).size());
+                if (records.size() == 1 && isSamePlace(record, records.get(0))) {
+                    continue;
+                }
+                long amount = records.size() == count - 1 ? -sum : 1 + random.nextInt(1_000);
+                sum += amount;
+                record.headers().add(AMOUNT, Long.toString(amount).getBytes(StandardCharsets.UTF_8));
+                records.add(record);
+            }
+            return records;
+        }
+
+        private static boolean isSamePlace(ProducerRecord<?, ?> one, ProducerRecord<?, ?> other) {
+            return one.topic().equals(other.topic()) && one.partition().equals(other.partition());
         }
     }
 
@@ -297,17 +326,22 @@ final class Workers {
 
         @Override
         void run() throws Exception {
+            String group = spec.get("group").asText();
             Map<String, Object> settings = Map.of(
-                    "group.id", spec.get("group").asText(),
+                    "group.id", group,
                     "group.protocol", spec.get("protocol").asText(),
+                    "max.poll.records", spec.get("max_poll_records").asInt(),
                     "isolation.level", spec.get("read_committed").asBoolean() ? "read_committed" : "read_uncommitted");
             try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(load.request, settings)) {
                 consumer.subscribe(Clients.strings(spec.get("topics")));
                 while (!load.isStopping()) {
-                    int count = consumer.poll(Duration.ofMillis(200)).count();
-                    if (count > 0) {
+                    ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(200));
+                    if (!records.isEmpty()) {
+                        Map<TopicPartition, Long> positions = new HashMap<>();
+                        records.partitions().forEach(one -> positions.put(one, consumer.position(one)));
                         consumer.commitSync();
-                        load.consumed.addAndGet(count);
+                        positions.forEach((one, offset) -> load.acknowledgements.committed(group, one, offset));
+                        load.consumed.addAndGet(records.count());
                         load.commits.incrementAndGet();
                         flows = true;
                     }
@@ -335,60 +369,15 @@ final class Workers {
                     if (System.nanoTime() < next) {
                         continue;
                     }
-                    delete(admin);
+                    int shortened = Change.deleteRecords(
+                            admin, spec.get("topic").asText(), spec.get("keep").asLong());
+                    if (shortened > 0) {
+                        load.deletions.incrementAndGet();
+                    }
                     next = System.nanoTime() + spec.get("every_seconds").asLong() * 1_000_000_000L;
                 }
             }
         }
-
-        private void delete(Admin admin) throws Exception {
-            String topic = spec.get("topic").asText();
-            Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
-            admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions()
-                    .forEach(one -> asked.put(new TopicPartition(topic, one.partition()), OffsetSpec.latest()));
-            Map<TopicPartition, RecordsToDelete> deleted = new HashMap<>();
-            admin.listOffsets(asked).all().get().forEach((partition, end) -> {
-                long before = end.offset() - spec.get("keep").asLong();
-                if (before > 0) {
-                    deleted.put(partition, RecordsToDelete.beforeOffset(before));
-                }
-            });
-            if (!deleted.isEmpty()) {
-                admin.deleteRecords(deleted).all().get();
-                load.deletions.incrementAndGet();
-            }
-        }
-    }
-
-    /** Records of all kinds: with and without key, value, headers; compressible in part. */
-    private static final class Records {
-        /** A record with its time: what a broker answers to a repeated request is the time of the batch's last record. */
-        static ProducerRecord<byte[], byte[]> now(String topic, Integer partition, byte[] key, byte[] value) {
-            return new ProducerRecord<>(topic, partition, System.currentTimeMillis(), key, value);
-        }
-
-        static ProducerRecord<byte[], byte[]> any(Load load, Random random, String topic, int partitions) {
-            byte[] key = random.nextInt(4) == 0 ? null : ("key-" + random.nextInt(10_000)).getBytes(StandardCharsets.UTF_8);
-            byte[] value = random.nextInt(50) == 0 ? null : value(load, random);
-            ProducerRecord<byte[], byte[]> record = now(topic, random.nextInt(partitions), key, value);
-            for (int header = random.nextInt(8) - 4; header > 0; header--) {
-                byte[] content = random.nextInt(4) == 0 ? null : ("content-" + random.nextInt()).getBytes(StandardCharsets.UTF_8);
-                record.headers().add("header-" + header, content);
-            }
-            return record;
-        }
-
-        static byte[] value(Load load, Random random) {
-            byte[] value = new byte[random.nextInt(2 * load.request.get("value_bytes").asInt() + 1)];
-            random.nextBytes(value);
-            byte[] text = "and he saw the gate of the law. ".getBytes(StandardCharsets.UTF_8);
-            for (int index = 0; index < value.length / 2; index++) {
-                value[index] = text[index % text.length];
-            }
-            return value;
-        }
-
-        private Records() {}
     }
 
     private Workers() {}

@@ -1,21 +1,40 @@
-//! What producers were told is stored.
+//! What clients were told is stored.
 //!
-//! lab/java/Acknowledgements.java writes the file; its lines are tab-separated:
-//! `topic partition offset timestamp keyhash|- hash A|C|X|U transaction|- acknowledged_ms`.
+//! lab/java/Acknowledgements.java and lab/c/teller.c write the files; their lines are tab-separated:
+//!
+//! ```text
+//! topic partition offset timestamp keyhash|- hash A|C|X|U transaction|- acknowledged_ms    a record
+//! @ group topic partition offset acknowledged_ms                                           a group's offset
+//! ```
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::dump::{field, hexadecimal, next, optional};
 use crate::error::{LabError, Result};
 use crate::partition::TopicPartition;
 
-/// All acknowledgements of a load, in the order they came.
+/// All acknowledgements of a load, in the order they came, process by process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Acknowledged {
     /// One for each record.
     pub acknowledgements: Vec<Acknowledgement>,
+    /// Offsets that groups committed outside transactions.
+    pub commits: Vec<Commit>,
+}
+
+/// An offset that a group committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The group.
+    pub group: String,
+    /// Its position's partition.
+    pub partition: TopicPartition,
+    /// Where it goes on.
+    pub offset: i64,
+    /// When it knew that this is stored, in milliseconds since the epoch.
+    pub at_ms: i64,
 }
 
 /// A record that a broker acknowledged.
@@ -60,15 +79,22 @@ impl Outcome {
 }
 
 impl Acknowledged {
-    /// Reads an acknowledgement log. A last line that a killed load left unfinished is left out.
+    /// Reads an acknowledgement log, and those that old clients wrote beside it as `<path>.<name>`. A last line that a killed
+    /// load left unfinished is left out.
     ///
     /// # Errors
     ///
-    /// The file cannot be read or is damaged.
+    /// A file cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| LabError::io("opening", path, error))?;
-        Self::parse(BufReader::with_capacity(1 << 20, file))
-            .map_err(|reason| LabError::malformed(path.display().to_string(), reason))
+        let mut all = Self::default();
+        for path in [path.to_owned()].into_iter().chain(of_old_clients(path)?) {
+            let file = File::open(&path).map_err(|error| LabError::io("opening", &path, error))?;
+            let one = Self::parse(BufReader::with_capacity(1 << 20, file))
+                .map_err(|reason| LabError::malformed(path.display().to_string(), reason))?;
+            all.acknowledgements.extend(one.acknowledgements);
+            all.commits.extend(one.commits);
+        }
+        Ok(all)
     }
 
     /// What was promised to producers before an instant.
@@ -79,16 +105,52 @@ impl Acknowledged {
     }
 
     fn parse(mut lines: impl BufRead) -> Result<Self, String> {
-        let mut acknowledgements = Vec::new();
+        let mut acknowledged = Self::default();
         let mut line = String::new();
+        let mut number = 0;
         while lines.read_line(&mut line).map_err(|error| error.to_string())? > 0 {
             let Some(whole) = line.strip_suffix('\n') else { break };
-            let parsed = acknowledgement(whole);
-            acknowledgements.push(parsed.map_err(|reason| format!("line {}: {reason}", acknowledgements.len() + 1))?);
+            number += 1;
+            let parsed = match whole.strip_prefix("@\t") {
+                Some(rest) => commit(rest).map(|commit| acknowledged.commits.push(commit)),
+                None => acknowledgement(whole).map(|record| acknowledged.acknowledgements.push(record)),
+            };
+            parsed.map_err(|reason| format!("line {number}: {reason}"))?;
             line.clear();
         }
-        Ok(Self { acknowledgements })
+        Ok(acknowledged)
     }
+}
+
+/// The files beside `path` whose names go on with a dot.
+fn of_old_clients(path: &Path) -> Result<Vec<PathBuf>> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let prefix = format!("{}.", name.to_string_lossy());
+    let entries = fs::read_dir(directory).map_err(|error| LabError::io("listing", directory, error))?;
+    let mut paths: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn commit(line: &str) -> Result<Commit, String> {
+    let fields = &mut line.split('\t');
+    Ok(Commit {
+        group: next(fields, "group")?.to_owned(),
+        partition: TopicPartition::new(next(fields, "topic")?, field(fields, "partition")?),
+        offset: field(fields, "offset")?,
+        at_ms: field(fields, "time")?,
+    })
 }
 
 fn acknowledgement(line: &str) -> Result<Acknowledgement, String> {

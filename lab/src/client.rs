@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::tool::{Format, Tool, line};
-use crate::describe::ClusterDescription;
+use crate::action::Action;
+use crate::describe::{ClusterDescription, PartitionDescription};
 use crate::dump::Dump;
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::load::LoadHandle;
+use crate::old_clients::OldClient;
+use crate::partition::TopicPartition;
 use crate::setup::Setup;
 use crate::workload::LoadSpec;
 
@@ -48,6 +51,21 @@ struct DumpRequest<'a> {
 struct SmokeRequest<'a> {
     topics: &'a [String],
     replication: i16,
+}
+
+#[derive(Serialize)]
+struct PartitionsRequest<'a> {
+    topic: &'a str,
+}
+
+#[derive(Serialize)]
+struct ChangeRequest<'a> {
+    action: &'a Action,
+}
+
+#[derive(Serialize)]
+struct UndecidedRequest {
+    seconds: u64,
 }
 
 /// What [`Client::smoke`] did.
@@ -109,6 +127,15 @@ impl Client {
         self.ask("describe", (), ADMIN)
     }
 
+    /// Describes the partitions of one topic, in order.
+    ///
+    /// # Errors
+    ///
+    /// Kafka cannot be reached, or there is no such topic.
+    pub fn partitions(&self, topic: &str) -> Result<Vec<PartitionDescription>> {
+        self.ask("partitions", PartitionsRequest { topic }, ADMIN)
+    }
+
     /// Reads every record of `topics`, or of all topics and Kafka's own, into `file`, and reads that.
     ///
     /// Each partition is read from its log start to the end it had when the dump began.
@@ -136,11 +163,60 @@ impl Client {
     ///
     /// Java cannot be started.
     pub fn load(&self, spec: &LoadSpec) -> Result<LoadHandle> {
+        let mut load = LoadHandle::start(&mut self.tool.command("load"), &self.load_request(spec)?)?;
+        for old in &spec.old {
+            match &old.client {
+                OldClient::Java(jars) => {
+                    let request = self.load_request(&old.as_load("java-3", spec))?;
+                    load.join(
+                        "load by an old Java client",
+                        &mut self.tool.command_on(jars, "load"),
+                        &request,
+                    )?;
+                }
+                OldClient::Librdkafka(program) => {
+                    for teller in &old.tellers {
+                        let mut command = old.librdkafka(program, teller, &self.bootstrap, spec);
+                        load.join("load by librdkafka", &mut command, "")?;
+                    }
+                }
+            }
+        }
+        Ok(load)
+    }
+
+    /// Does something to the cluster, and tells how many things were changed.
+    ///
+    /// # Errors
+    ///
+    /// Kafka cannot be reached or refused it.
+    pub fn change(&self, action: &Action) -> Result<u32> {
+        self.ask("change", ChangeRequest { action }, ADMIN)
+    }
+
+    /// Waits until no partition has an open transaction, and tells which still have one after `timeout`. For a cluster without
+    /// load.
+    ///
+    /// # Errors
+    ///
+    /// Kafka cannot be reached.
+    pub fn undecided(&self, timeout: Duration) -> Result<Vec<TopicPartition>> {
+        let request = UndecidedRequest {
+            seconds: timeout.as_secs(),
+        };
+        let names: Vec<String> = self.ask("undecided", request, timeout + ADMIN)?;
+        let parsed = names.iter().map(|name| name.parse());
+        parsed
+            .collect::<std::result::Result<_, String>>()
+            .map_err(|reason| LabError::malformed("answer of undecided", reason))
+    }
+
+    fn load_request(&self, spec: &LoadSpec) -> Result<String> {
         let request = Request {
             bootstrap: &self.bootstrap,
             body: spec,
         };
-        LoadHandle::start(&mut self.tool.command("load"), &line("load", &request)?)
+        line("load", &request)
     }
 
     fn ask<A: serde::de::DeserializeOwned>(&self, program: &str, body: impl Serialize, timeout: Duration) -> Result<A> {

@@ -1,5 +1,7 @@
 //! A Kafka cluster on loopback.
 
+mod copy;
+mod faults;
 mod log;
 mod node;
 mod ports;
@@ -47,6 +49,13 @@ impl Cluster {
             Some(id) => id.clone(),
             None => tool.random_uuid()?,
         };
+        let cluster = Self::lay_out(spec, cluster_id, tool, &work_dir)?;
+        cluster.format()?;
+        Ok(cluster)
+    }
+
+    /// Makes directories, finds ports and writes configurations; formats nothing.
+    fn lay_out(spec: ClusterSpec, cluster_id: String, tool: Tool, work_dir: &Path) -> Result<Self> {
         let mut nodes: Vec<Node> = spec
             .nodes
             .iter()
@@ -72,14 +81,12 @@ impl Cluster {
             )
             .map_err(|error| LabError::io("writing", &node.server_properties, error))?;
         }
-        let cluster = Self {
+        Ok(Self {
             spec,
             cluster_id,
             tool,
             nodes,
-        };
-        cluster.format()?;
-        Ok(cluster)
+        })
     }
 
     /// The cluster id.

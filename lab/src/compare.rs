@@ -2,12 +2,14 @@
 
 mod acknowledged;
 mod compacted;
+mod moment;
 mod report;
 mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::acknowledged::missing_acknowledged;
+pub use self::moment::{Moment, Verdict, judge_moment};
 pub use self::report::{Problem, Report};
 pub use self::transactions::{chain_violations, torn_transactions};
 use crate::dump::{Dump, PartitionDump, Record};

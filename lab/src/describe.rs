@@ -28,6 +28,9 @@ pub struct ClusterDescription {
     pub features: BTreeMap<String, i16>,
     /// Consumer groups with their committed offsets by partition (`topic-0`).
     pub groups: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Share groups with the offsets from which they deliver, by partition.
+    #[serde(default)]
+    pub share_groups: BTreeMap<String, BTreeMap<String, i64>>,
     /// Transactional ids with state.
     pub transactions: BTreeMap<String, String>,
     /// Partitions with producers in an open transaction that its coordinator does not know as ongoing.
@@ -110,11 +113,11 @@ impl ClusterDescription {
         differences
     }
 
-    /// Committed offsets that point past the end of what `dump` found in their partition: those groups would start over or
-    /// skip what is written next.
+    /// Offsets of groups, share groups included, that point past the end of what `dump` found in their partition: those groups
+    /// would start over or skip what is written next.
     pub fn offsets_beyond_data(&self, dump: &Dump) -> Vec<String> {
         let mut beyond = Vec::new();
-        for (group, offsets) in &self.groups {
+        for (group, offsets) in self.groups.iter().chain(&self.share_groups) {
             for (partition, &offset) in offsets {
                 let end = partition
                     .parse()

@@ -49,32 +49,7 @@ impl Distribution {
         let java = Java::find()?;
         let directory = target_dir.join("kafka").join(version);
         let libs = directory.join("libs");
-        if !libs.is_dir() {
-            fs::create_dir_all(&directory).map_err(|error| LabError::io("creating", &directory, error))?;
-            let pom = directory.join("pom.xml");
-            fs::write(&pom, project(version)).map_err(|error| LabError::io("writing", &pom, error))?;
-            // Renamed when complete: an interrupted download is not taken for a distribution.
-            let arriving = directory.join("libs.arriving");
-            let mut maven = Command::new("mvn");
-            maven
-                .args(["--quiet", "--batch-mode", "--file"])
-                .arg(&pom)
-                .arg("dependency:copy-dependencies");
-            maven
-                .arg(format!("-DoutputDirectory={}", absolute(&arriving)?.display()))
-                .arg("-DincludeScope=runtime");
-            process::run(&mut maven, &format!("fetching Kafka {version}"), "", TIMEOUT).map_err(
-                |error| match error {
-                    LabError::ProgramMissing { program, .. } => LabError::ProgramMissing {
-                        program,
-                        remedy: "install Maven (apt-get install -y maven) or name an installation by MAXBROD_KAFKA"
-                            .into(),
-                    },
-                    other => other,
-                },
-            )?;
-            fs::rename(&arriving, &libs).map_err(|error| LabError::io("renaming", &arriving, error))?;
-        }
+        copy_jars(&directory, &libs, &server_jars(version), &format!("Kafka {version}"))?;
         Self::of(libs, java)
     }
 
@@ -138,20 +113,56 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| LabError::io("resolving", path, error))
 }
 
-fn project(version: &str) -> String {
-    let dependency = |group: &str, artifact: &str, version: &str| {
-        format!(
-            "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-             <version>{version}</version></dependency>\n"
-        )
-    };
-    let dependencies = [
-        dependency("org.apache.kafka", "kafka_2.13", version),
-        dependency("org.apache.kafka", "kafka-tools", version),
-        dependency("org.apache.logging.log4j", "log4j-core", LOG4J),
-        dependency("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
+/// A Maven artifact: group, name, version.
+pub(crate) type Artifact<'a> = (&'a str, &'a str, &'a str);
+
+fn server_jars(version: &str) -> [Artifact<'_>; 4] {
+    [
+        ("org.apache.kafka", "kafka_2.13", version),
+        ("org.apache.kafka", "kafka-tools", version),
+        ("org.apache.logging.log4j", "log4j-core", LOG4J),
+        ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J),
     ]
-    .concat();
+}
+
+/// Has Maven copy artifacts and all that they need into `libs` under `directory`, unless it is there already.
+pub(crate) fn copy_jars(directory: &Path, libs: &Path, artifacts: &[Artifact<'_>], what: &str) -> Result<()> {
+    if libs.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory).map_err(|error| LabError::io("creating", directory, error))?;
+    let pom = directory.join("pom.xml");
+    fs::write(&pom, project(artifacts)).map_err(|error| LabError::io("writing", &pom, error))?;
+    // Renamed when complete: an interrupted download is not taken for a distribution.
+    let arriving = directory.join("libs.arriving");
+    let mut maven = Command::new("mvn");
+    maven
+        .args(["--quiet", "--batch-mode", "--file"])
+        .arg(&pom)
+        .arg("dependency:copy-dependencies");
+    maven
+        .arg(format!("-DoutputDirectory={}", absolute(&arriving)?.display()))
+        .arg("-DincludeScope=runtime");
+    process::run(&mut maven, &format!("fetching {what}"), "", TIMEOUT).map_err(|error| match error {
+        LabError::ProgramMissing { program, .. } => LabError::ProgramMissing {
+            program,
+            remedy: "install Maven (apt-get install -y maven) or name an installation by MAXBROD_KAFKA".into(),
+        },
+        other => other,
+    })?;
+    fs::rename(&arriving, libs).map_err(|error| LabError::io("renaming", &arriving, error))
+}
+
+fn project(artifacts: &[Artifact<'_>]) -> String {
+    let dependencies: String = artifacts
+        .iter()
+        .map(|(group, artifact, version)| {
+            format!(
+                "    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+                 <version>{version}</version></dependency>\n"
+            )
+        })
+        .collect();
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  <modelVersion>4.0.0</modelVersion>\n  \
          <groupId>maxbrod</groupId>\n  <artifactId>lab</artifactId>\n  <version>1</version>\n  <dependencies>\n\

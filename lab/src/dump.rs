@@ -3,12 +3,13 @@
 //! lab/java/Dump.java writes the file; its lines are tab-separated:
 //!
 //! ```text
-//! R index offset timestamp C|L|N visible(0|1) keyhash|- V|T hash transaction|- source|-
+//! R index offset timestamp C|L|N visible(0|1) keyhash|- V|T hash transaction|- source|- amount|- schema|- cites|-
 //! P index topic partition start end lso reached
 //! E records                                       last line: the file is complete
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -60,6 +61,12 @@ pub struct Record {
     pub transaction: Option<TransactionTag>,
     /// The record (`topic-0@7`) that a chain made it from.
     pub source: Option<String>,
+    /// What it adds to an account; the amounts of a transaction add up to nothing.
+    pub amount: Option<i64>,
+    /// The schema that it defines.
+    pub schema: Option<u64>,
+    /// The schema that it was written with.
+    pub cites: Option<u64>,
 }
 
 /// Who set a timestamp.
@@ -82,6 +89,12 @@ pub struct TransactionTag {
     pub number: u64,
     /// Records in the whole transaction.
     pub records: u32,
+}
+
+impl fmt::Display for TransactionTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.id, self.number, self.records)
+    }
 }
 
 impl FromStr for TransactionTag {
@@ -182,6 +195,15 @@ fn record(fields: &mut Split<'_, char>) -> Result<(usize, Record), String> {
         hash: hexadecimal(next(fields, "hash")?)?,
         transaction: optional(next(fields, "transaction")?).map(str::parse).transpose()?,
         source: optional(next(fields, "source")?).map(str::to_owned),
+        amount: optional(next(fields, "amount")?)
+            .map(|text| parse(text, "amount"))
+            .transpose()?,
+        schema: optional(next(fields, "schema")?)
+            .map(|text| parse(text, "schema"))
+            .transpose()?,
+        cites: optional(next(fields, "cited schema")?)
+            .map(|text| parse(text, "cited schema"))
+            .transpose()?,
     };
     Ok((index, record))
 }

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledged;
+mod action;
 mod client;
 mod cluster;
 mod compare;
@@ -23,26 +24,32 @@ mod dump;
 mod error;
 mod java;
 mod load;
+mod old_clients;
 mod partition;
 mod process;
 mod programs;
 mod setup;
 mod workload;
 
-pub use acknowledged::{Acknowledged, Acknowledgement, Outcome};
+pub use acknowledged::{Acknowledged, Acknowledgement, Commit, Outcome};
+pub use action::Action;
 pub use client::{Client, SmokeReport};
 pub use cluster::{Cluster, ClusterSpec, LogProblem, Node, NodeId, NodeSpec, Role, Voters};
-pub use compare::{Cuts, Options, Problem, Report, chain_violations, compare, missing_acknowledged, torn_transactions};
+pub use compare::{
+    Cuts, Moment, Options, Problem, Report, Verdict, chain_violations, compare, judge_moment, missing_acknowledged,
+    torn_transactions,
+};
 pub use describe::{ClusterDescription, Difference, PartitionDescription, TopicDescription};
 pub use distribution::Distribution;
 pub use dump::{Dump, PartitionDump, Record, TimestampType, TransactionTag};
 pub use error::LabError;
 pub use java::Java;
 pub use load::{LoadCounters, LoadHandle, LoadSummary};
+pub use old_clients::{OldClient, OldClients, OldTellers};
 pub use partition::TopicPartition;
 pub use programs::{Finished, Programs, agent_name};
 pub use setup::{AclSpec, QuotaSpec, ScramUserSpec, Setup, TopicSpec};
 pub use workload::{
-    ChainSpec, Codec, CompactedSpec, DeleteRecordsSpec, GroupProtocol, GroupSpec, LoadSpec, PlainSpec,
-    TransactionalSpec, Workload,
+    ChainSpec, Codec, CompactedSpec, DeleteRecordsSpec, GroupProtocol, GroupSpec, LoadSpec, PlainSpec, SchemasSpec,
+    ShareSpec, TransactionalSpec, Workload,
 };

@@ -1,10 +1,14 @@
 //! What load is put on a cluster.
 
+mod standard;
+mod transactional;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{AclSpec, QuotaSpec, ScramUserSpec, Setup, TopicSpec};
+use crate::old_clients::OldTellers;
+use crate::setup::{Setup, TopicSpec};
 
 /// A cluster's furniture and the load on it, which belong together.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +22,10 @@ pub struct Workload {
 /// The load: which producers and consumers run against which topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadSpec {
-    /// Records per second that all producers write together.
+    /// Records per second that all producers write together; chains and old clients aside.
     pub records_per_second: u32,
+    /// Records per second of the transactional producers together; without, they share in those of all.
+    pub transactional_records_per_second: Option<u32>,
     /// Ends by itself after so many seconds; without, on [`LoadHandle::stop`](crate::LoadHandle::stop).
     pub seconds: Option<u32>,
     /// Where acknowledgements are logged; see [`Acknowledged`](crate::Acknowledged).
@@ -36,8 +42,15 @@ pub struct LoadSpec {
     pub compacted: Vec<CompactedSpec>,
     /// Consumer groups that commit.
     pub groups: Vec<GroupSpec>,
+    /// Registrations of schemas, and records that cite them.
+    pub schemas: Vec<SchemasSpec>,
+    /// Share groups.
+    pub shares: Vec<ShareSpec>,
     /// Regular DeleteRecords.
     pub delete_records: Vec<DeleteRecordsSpec>,
+    /// Transactional producers of older clients, in processes of their own.
+    #[serde(skip)]
+    pub old: Vec<OldTellers>,
 }
 
 /// How a producer compresses.
@@ -72,14 +85,15 @@ impl Codec {
     }
 }
 
-/// A transactional producer, each transaction of which writes to several partitions.
+/// A transactional producer that moves money: each transaction writes to at least two partitions, and its amounts add up to
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionalSpec {
     /// Its transactional id.
     pub id: String,
     /// The topics it writes to.
     pub topics: Vec<String>,
-    /// Records per transaction.
+    /// Records per transaction, at least two.
     pub records: u32,
     /// Of 100 transactions, how many are aborted.
     pub abort_percent: u32,
@@ -143,6 +157,26 @@ pub struct GroupSpec {
     pub topics: Vec<String>,
     /// Whether it reads committed records only.
     pub read_committed: bool,
+    /// After how many records it commits at the latest.
+    pub max_poll_records: u32,
+}
+
+/// A registry of schemas in a compacted topic, and a producer of records that cite what was registered before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SchemasSpec {
+    /// The compacted topic of one partition that holds the schemas.
+    pub schemas: String,
+    /// The topic whose records cite them.
+    pub data: String,
+}
+
+/// A share group (KIP-932) with one member; the cluster needs share.version=1, Kafka's default from 4.2 on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShareSpec {
+    /// Its id.
+    pub group: String,
+    /// The topics it subscribes to.
+    pub topics: Vec<String>,
 }
 
 /// DeleteRecords on all partitions of a topic, now and then.
@@ -157,111 +191,6 @@ pub struct DeleteRecordsSpec {
 }
 
 impl Workload {
-    /// Everything that a snapshot has to get right, on a cluster whose topics can have `replication` replicas.
-    ///
-    /// Transactions across partitions with aborts, an exactly-once chain, a group that reads transactional topics without
-    /// transactions (a cut has to look at its offsets separately), every codec, compaction with tombstones, retention and
-    /// segment rolls, DeleteRecords, LogAppendTime, unreplicated and empty partitions, classic and new groups; ACLs, a
-    /// SCRAM user, quotas, topic and broker configs.
-    pub fn standard(replication: i16, acknowledged: impl Into<PathBuf>) -> Self {
-        let two = replication.min(2);
-        let minimum = two;
-        let segment = 1 << 20; // the least that Kafka 4 accepts (KIP-1030)
-        let mut topics = vec![
-            TopicSpec::new("bank", 6, replication)
-                .config("min.insync.replicas", minimum)
-                .config("segment.bytes", segment),
-            TopicSpec::new("bank-chained", 4, replication).config("min.insync.replicas", minimum),
-            TopicSpec::new("compacted", 3, replication)
-                .config("cleanup.policy", "compact")
-                .config("segment.bytes", segment)
-                .config("segment.ms", 5_000)
-                .config("min.cleanable.dirty.ratio", "0.01"),
-            TopicSpec::new("short-lived", 2, two)
-                .config("retention.bytes", 2 << 20)
-                .config("segment.bytes", segment)
-                .config("file.delete.delay.ms", 1_000),
-            TopicSpec::new("shortened", 2, two),
-            TopicSpec::new("append-time", 2, two).config("message.timestamp.type", "LogAppendTime"),
-            TopicSpec::new("unreplicated", 4, 1),
-            TopicSpec::new("empty", 4, replication),
-        ];
-        topics.extend(Codec::ALL.map(|codec| TopicSpec::new(codec_topic(codec), 2, two)));
-        Self {
-            setup: Setup {
-                topics,
-                acls: vec![
-                    acl("TOPIC", "bank", "READ"),
-                    acl("GROUP", "auditors", "READ"),
-                    acl("TOPIC", "bank-", "WRITE"),
-                ],
-                scram_users: vec![ScramUserSpec {
-                    name: "alice".into(),
-                    password: "wonderland".into(),
-                    iterations: 4096,
-                }],
-                quotas: vec![
-                    quota("client-id", "greedy", "producer_byte_rate", 1_048_576.0),
-                    quota("user", "alice", "consumer_byte_rate", 2_097_152.0),
-                ],
-                broker_configs: [("log.cleaner.threads".to_owned(), "1".to_owned())].into(),
-            },
-            load: LoadSpec {
-                records_per_second: 1_200,
-                seconds: None,
-                acknowledged: acknowledged.into(),
-                value_bytes: 200,
-                transactional: Codec::ALL
-                    .into_iter()
-                    .zip(0_u32..)
-                    .take(3)
-                    .map(|(codec, number)| TransactionalSpec {
-                        id: format!("teller-{number}"),
-                        topics: vec!["bank".into()],
-                        records: 6 + number,
-                        abort_percent: 20,
-                        codec,
-                    })
-                    .collect(),
-                chains: vec![ChainSpec {
-                    id: "chain-0".into(),
-                    group: "chain".into(),
-                    from: "bank".into(),
-                    to: "bank-chained".into(),
-                }],
-                plain: Codec::ALL
-                    .into_iter()
-                    .map(|codec| plain(&codec_topic(codec), codec, true))
-                    .chain([
-                        plain("short-lived", Codec::None, true),
-                        plain("shortened", Codec::Zstd, true),
-                        plain("append-time", Codec::Lz4, true),
-                        plain("unreplicated", Codec::None, false),
-                    ])
-                    .collect(),
-                compacted: vec![CompactedSpec {
-                    topic: "compacted".into(),
-                    keys: 500,
-                    tombstone_percent: 10,
-                }],
-                groups: vec![
-                    group("auditors", GroupProtocol::Classic, &["bank"], false),
-                    group(
-                        "readers",
-                        GroupProtocol::Consumer,
-                        &["codec-none", "codec-zstd", "bank-chained"],
-                        true,
-                    ),
-                ],
-                delete_records: vec![DeleteRecordsSpec {
-                    topic: "shortened".into(),
-                    every_seconds: 5,
-                    keep: 500,
-                }],
-            },
-        }
-    }
-
     /// Adds empty topics of eight partitions until there are at least `partitions` partitions, internal ones aside.
     #[must_use]
     pub fn at_least_partitions(mut self, partitions: usize, replication: i16) -> Self {
@@ -304,23 +233,6 @@ fn group(group: &str, protocol: GroupProtocol, topics: &[&str], read_committed: 
         protocol,
         topics,
         read_committed,
-    }
-}
-
-fn acl(resource_type: &str, resource: &str, operation: &str) -> AclSpec {
-    AclSpec {
-        principal: "User:alice".into(),
-        resource_type: resource_type.into(),
-        resource: resource.into(),
-        pattern: if resource.ends_with('-') { "PREFIXED" } else { "LITERAL" }.into(),
-        operation: operation.into(),
-        permission: "ALLOW".into(),
-    }
-}
-
-fn quota(entity: &str, name: &str, key: &str, value: f64) -> QuotaSpec {
-    QuotaSpec {
-        entity: [(entity.into(), name.into())].into(),
-        values: [(key.into(), value)].into(),
+        max_poll_records: 500,
     }
 }

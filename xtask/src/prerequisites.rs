@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
-use maxbrod_lab::{Distribution, Java, LabError};
+use maxbrod_lab::{Distribution, Java, LabError, OldClients};
 
 use crate::run::{is_there, run};
 use crate::workspace;
@@ -38,9 +38,10 @@ impl Prepared {
     }
 }
 
-/// Java, Maven and Kafka's jars, and an independent S3 server where it can be built.
+/// Java, Maven and Kafka's jars, clients older than the brokers, and an independent S3 server where it can be built.
 pub(crate) fn for_tests() -> Result<Prepared, String> {
     let kafka = kafka()?;
+    old_clients()?;
     let class_path = fixture_programs(&kafka)?;
     let versitygw = match versitygw() {
         Ok(path) => Some(path),
@@ -96,6 +97,19 @@ pub(crate) fn kafka() -> Result<Distribution, String> {
         obtained = Distribution::obtain(installation.as_deref(), &workspace::target());
     }
     obtained.map_err(|error| error.to_string())
+}
+
+/// A client on librdkafka and an older one of Java's, whose transactions are of version 0 or 1; tests find them in the target
+/// directory.
+fn old_clients() -> Result<(), String> {
+    let mut obtained = OldClients::obtain(&workspace::target());
+    if let Err(LabError::ProgramMissing { program, .. }) = &obtained
+        && program == "librdkafka"
+    {
+        install(&["librdkafka-dev"])?;
+        obtained = OldClients::obtain(&workspace::target());
+    }
+    obtained.map(drop).map_err(|error| error.to_string())
 }
 
 /// Builds versitygw by Go, once.

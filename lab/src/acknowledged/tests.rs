@@ -25,9 +25,34 @@ fn a_line_that_a_killed_load_left_unfinished_is_left_out() {
     assert_eq!(Acknowledged::parse(cut.as_bytes()).unwrap().acknowledgements.len(), 2);
 }
 
+#[test]
+fn logs_of_old_clients_beside_it_are_read_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("acknowledged");
+    std::fs::write(&path, LINES).unwrap();
+    std::fs::write(
+        directory.path().join("acknowledged.old"),
+        "@\treaders\tbank\t0\t9\t3000\n",
+    )
+    .unwrap();
+    std::fs::write(directory.path().join("acknowledged-of-another"), "damaged\n").unwrap();
+    let known = Acknowledged::read(&path).unwrap();
+    assert_eq!(known.acknowledgements.len(), 3);
+    let commit = &known.commits[0];
+    assert_eq!(
+        (
+            commit.group.as_str(),
+            commit.partition.to_string().as_str(),
+            commit.offset,
+            commit.at_ms
+        ),
+        ("readers", "bank-0", 9, 3000)
+    );
+}
+
 proptest! {
     #[test]
-    fn garbage_is_an_error_and_no_panic(text in "[0-9a-fACXU\t\n-]{0,200}") {
+    fn garbage_is_an_error_and_no_panic(text in "(@\t)?[0-9a-fACXU@\t\n-]{0,200}") {
         let _ = Acknowledged::parse(text.as_bytes());
     }
 }

@@ -1,5 +1,6 @@
 //! The Java programs, compiled against a distribution's jars.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ const SOURCES: &[(&str, &str)] = &[
         "Acknowledgements.java",
         include_str!("../../java/Acknowledgements.java"),
     ),
+    ("Change.java", include_str!("../../java/Change.java")),
     ("Clients.java", include_str!("../../java/Clients.java")),
     ("Create.java", include_str!("../../java/Create.java")),
     ("Describe.java", include_str!("../../java/Describe.java")),
@@ -27,7 +29,11 @@ const SOURCES: &[(&str, &str)] = &[
     ("Lab.java", include_str!("../../java/Lab.java")),
     ("Load.java", include_str!("../../java/Load.java")),
     ("Ready.java", include_str!("../../java/Ready.java")),
+    ("Records.java", include_str!("../../java/Records.java")),
+    ("SchemaWorker.java", include_str!("../../java/SchemaWorker.java")),
+    ("ShareWorker.java", include_str!("../../java/ShareWorker.java")),
     ("Smoke.java", include_str!("../../java/Smoke.java")),
+    ("Undecided.java", include_str!("../../java/Undecided.java")),
     ("Workers.java", include_str!("../../java/Workers.java")),
 ];
 const NODE_LOGGING: &str = include_str!("../../java/log4j2-node.xml");
@@ -103,6 +109,16 @@ impl Tool {
         command
     }
 
+    /// A client program on other jars of Kafka's client.
+    pub(crate) fn command_on(&self, client_jars: &Path, program: &str) -> Command {
+        let mut class_path = client_jars.join("*").into_os_string();
+        class_path.push(":");
+        class_path.push(self.distribution.class_path(Some(&self.classes)));
+        let mut command = self.java_on(&class_path, "log4j2-client.xml", 200);
+        command.args(["Lab", program]);
+        command
+    }
+
     /// A node; it ends when its standard input closes.
     pub(crate) fn node_command(&self, server_properties: &Path, heap_mib: u32) -> Command {
         let mut command = self.java("log4j2-node.xml", heap_mib);
@@ -119,6 +135,10 @@ impl Tool {
     }
 
     fn java(&self, logging: &str, heap_mib: u32) -> Command {
+        self.java_on(&self.distribution.class_path(Some(&self.classes)), logging, heap_mib)
+    }
+
+    fn java_on(&self, class_path: &OsStr, logging: &str, heap_mib: u32) -> Command {
         let mut command = Command::new(self.distribution.java().java());
         command
             .args(SMALL)
@@ -127,9 +147,7 @@ impl Tool {
             "-Dlog4j2.configurationFile={}",
             self.classes.join(logging).display()
         ));
-        command
-            .arg("-cp")
-            .arg(self.distribution.class_path(Some(&self.classes)));
+        command.arg("-cp").arg(class_path);
         command
     }
 }

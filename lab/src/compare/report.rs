@@ -24,7 +24,7 @@ pub struct Report {
 }
 
 /// Something that must not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the fields say what the message of each problem says")]
 pub enum Problem {
     /// A partition was not dumped on one side.
@@ -100,6 +100,36 @@ pub enum Problem {
     },
     /// A chain's output for an input is missing, or there more than once.
     ChainBroken { source: String, outputs: usize },
+    /// The committed amounts of a bank, each of whose transactions adds up to nothing, do not.
+    WrongSum { sum: i64 },
+    /// A group's offset lies past the end of its partition, or the partition is not there.
+    OffsetBeyond {
+        group: String,
+        partition: TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+    },
+    /// A group's offset lies before one that was acknowledged to it before the snapshot began.
+    OffsetBehind {
+        group: String,
+        partition: TopicPartition,
+        offset: Option<i64>,
+        acknowledged: i64,
+    },
+    /// A transaction is open, so that `read_committed` consumers do not get on.
+    Undecided {
+        partition: TopicPartition,
+        last_stable: i64,
+        end: i64,
+    },
+    /// A producer is in a transaction that its coordinator does not know as ongoing.
+    Hanging { what: String },
+    /// A record cites a schema that is not there.
+    SchemaMissing {
+        partition: TopicPartition,
+        offset: i64,
+        schema: u64,
+    },
 }
 
 impl Report {
@@ -139,13 +169,18 @@ impl fmt::Display for Report {
             "{} partitions, {} records compared, {} identical, {} undecided at the cut, {} no longer in the original",
             self.partitions, self.records, self.identical, self.undecided, self.unjudged
         )?;
-        for problem in self.problems.iter().take(SHOWN) {
-            write!(f, "\n  {problem}")?;
-        }
-        match self.problems.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more problems"),
-        }
+        write_problems(f, &self.problems)
+    }
+}
+
+/// Writes each problem on a line of its own, up to a limit.
+pub(super) fn write_problems(f: &mut fmt::Formatter<'_>, problems: &[Problem]) -> fmt::Result {
+    for problem in problems.iter().take(SHOWN) {
+        write!(f, "\n  {problem}")?;
+    }
+    match problems.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more problems"),
     }
 }
 
@@ -243,6 +278,37 @@ impl fmt::Display for Problem {
                 )
             }
             Self::ChainBroken { source, outputs } => write!(f, "input {source}: {outputs} outputs instead of one"),
+            Self::WrongSum { sum } => write!(f, "the committed amounts add up to {sum} instead of nothing"),
+            Self::OffsetBeyond {
+                group,
+                partition,
+                offset,
+                end,
+            } => write!(f, "group {group}: {partition} committed at {offset}, ends at {end:?}"),
+            Self::OffsetBehind {
+                group,
+                partition,
+                offset,
+                acknowledged,
+            } => write!(
+                f,
+                "group {group}: {partition} committed at {offset:?}, though {acknowledged} was acknowledged before the \
+                 snapshot began"
+            ),
+            Self::Undecided {
+                partition,
+                last_stable,
+                end,
+            } => write!(
+                f,
+                "{partition}: a transaction is open at {last_stable}, the log ends at {end}"
+            ),
+            Self::Hanging { what } => write!(f, "hanging transaction: {what}"),
+            Self::SchemaMissing {
+                partition,
+                offset,
+                schema,
+            } => write!(f, "{partition}@{offset}: cites schema {schema}, which is not there"),
         }
     }
 }

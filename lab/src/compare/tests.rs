@@ -20,6 +20,9 @@ fn record(offset: i64) -> Record {
         hash: 77 + u128::try_from(offset).unwrap(),
         transaction: None,
         source: None,
+        amount: None,
+        schema: None,
+        cites: None,
     }
 }
 
@@ -220,6 +223,7 @@ fn acknowledged(outcome: Outcome, key: Option<u64>, at_ms: i64) -> Acknowledged 
             transaction: None,
             at_ms,
         }],
+        commits: Vec::new(),
     }
 }
 

@@ -8,25 +8,29 @@ use crate::partition::TopicPartition;
 
 /// The load's transactions of which a `read_committed` consumer gets a part only.
 ///
-/// Topics that lost records from their beginning are left out: of old transactions they hold a part by right.
+/// Producers with records in topics that lost some from their beginning are left out: of their old transactions there is a part
+/// by right.
 pub fn torn_transactions(dump: &Dump) -> Vec<Problem> {
-    let shortened: BTreeSet<&str> = dump
+    let tagged = || {
+        let partitions = dump.partitions.iter();
+        partitions.flat_map(|(name, it)| {
+            let records = it.records.iter();
+            records.filter_map(move |record| Some((&name.topic, record.visible, record.transaction.as_ref()?)))
+        })
+    };
+    let shortened: BTreeSet<&String> = dump
         .partitions
         .iter()
         .filter(|(_, it)| it.start > 0)
-        .map(|(name, _)| name.topic.as_str())
+        .map(|(name, _)| &name.topic)
+        .collect();
+    let unjudged: BTreeSet<&str> = tagged()
+        .filter(|(topic, ..)| shortened.contains(topic))
+        .map(|(.., tag)| tag.id.as_str())
         .collect();
     let mut seen: BTreeMap<&TransactionTag, usize> = BTreeMap::new();
-    for (name, partition) in &dump.partitions {
-        if shortened.contains(name.topic.as_str()) {
-            continue;
-        }
-        for tag in partition
-            .records
-            .iter()
-            .filter(|it| it.visible)
-            .filter_map(|it| it.transaction.as_ref())
-        {
+    for (_, visible, tag) in tagged() {
+        if visible && !unjudged.contains(tag.id.as_str()) {
             *seen.entry(tag).or_default() += 1;
         }
     }

@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use super::{Dump, TimestampType};
 use crate::TopicPartition;
 
-const WHOLE: &str = "R\t1\t5\t1700\tC\t1\t-\tV\tff\t-\t-\n\
-    R\t0\t0\t1701\tL\t0\t00000000000000aa\tT\t01\tteller/0/12/6\tbank-2@9\n\
-    R\t0\t2\t1702\tN\t1\t-\tV\t02\t-\t-\n\
+const WHOLE: &str = "R\t1\t5\t1700\tC\t1\t-\tV\tff\t-\t-\t-\t-\t-\n\
+    R\t0\t0\t1701\tL\t0\t00000000000000aa\tT\t01\tteller/0/12/6\tbank-2@9\t-15\t-\t-\n\
+    R\t0\t2\t1702\tN\t1\t-\tV\t02\t-\t-\t-\t12\t11\n\
     P\t0\tbank-chained\t3\t0\t4\t4\t4\n\
     P\t1\tcodec-none\t0\t5\t6\t6\t6\n\
     E\t3\n";
@@ -25,6 +25,11 @@ fn records_are_gathered_by_partition() {
         ("teller/0", 12, 6)
     );
     assert_eq!(first.source.as_deref(), Some("bank-2@9"));
+    assert_eq!(first.amount, Some(-15));
+    assert_eq!(
+        (chained.records[1].schema, chained.records[1].cites),
+        (Some(12), Some(11))
+    );
     assert_eq!(
         dump.partitions[&TopicPartition::new("codec-none", 0)].records[0].hash,
         0xff
@@ -44,7 +49,7 @@ fn a_dump_that_was_cut_short_is_refused() {
 
 #[test]
 fn an_offset_that_goes_back_is_refused_by_line() {
-    let twice = "R\t0\t3\t1\tC\t1\t-\tV\tff\t-\t-\nR\t0\t3\t1\tC\t1\t-\tV\tff\t-\t-\n";
+    let twice = "R\t0\t3\t1\tC\t1\t-\tV\tff\t-\t-\t-\t-\t-\nR\t0\t3\t1\tC\t1\t-\tV\tff\t-\t-\t-\t-\t-\n";
     assert_eq!(
         Dump::parse(twice.as_bytes()).unwrap_err(),
         "line 2: offset 3 is not above the one before"

@@ -1,4 +1,4 @@
-//! The lab on a real cluster: what it tells about a cluster that lost nothing is that nothing was lost.
+//! What the lab tells about a cluster that lost nothing is that nothing was lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;
