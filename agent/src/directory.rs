@@ -96,19 +96,10 @@ impl Directory {
 
     /// The content of a small file in it; `None` when there is none.
     pub(crate) fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        let file = match self.file(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let mut bytes = Vec::new();
-        file.take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("{name} is larger than {limit} bytes"),
-            ));
+        match self.file(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => read_small(other?, name, limit).map(Some),
         }
-        Ok(Some(bytes))
     }
 
     /// Shows every name in it, with inode and kind.
@@ -166,6 +157,19 @@ impl Directory {
     pub(crate) fn proc_path(&self) -> String {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd())
     }
+}
+
+/// The content of a small file.
+pub(crate) fn read_small(file: File, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{name} is larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Which file it is.

@@ -16,6 +16,7 @@ mod node;
 mod pack;
 mod partition;
 mod pin;
+mod records;
 mod replica;
 mod run;
 mod session;

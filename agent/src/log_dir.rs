@@ -10,7 +10,7 @@ use std::sync::Arc;
 use maxbrod_kafka::DirectoryId;
 
 use crate::directory::{Directory, Space};
-use crate::replica::LogStarts;
+use crate::replica::{HighWatermarks, LogStarts};
 
 pub(crate) use catalog::{Catalog, Cursor, CursorBatch, Replica, ReplicaError};
 pub(crate) use listing::Listing;
@@ -26,6 +26,7 @@ pub(crate) struct LogDir {
     pub(crate) id: DirectoryId,
     pub(crate) directory: Directory,
     pub(crate) log_starts: LogStarts,
+    pub(crate) high_watermarks: HighWatermarks,
 }
 
 impl LogDir {
@@ -35,6 +36,7 @@ impl LogDir {
             id,
             directory: Directory::open(path)?,
             log_starts: LogStarts::default(),
+            high_watermarks: HighWatermarks::default(),
         }))
     }
 

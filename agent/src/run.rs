@@ -13,6 +13,7 @@ use crate::log_dir::{Catalog, LogDir, Watch};
 use crate::node::Node;
 use crate::pack::{Packer, upload_packs};
 use crate::pin::{PinDirectory, Pins};
+use crate::records::{Followers, follow};
 use crate::session::{self, Context};
 use crate::ship::{Parts, Shipper};
 use crate::state::State;
@@ -47,6 +48,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
         links.clone(),
     ));
     let upkeep = tokio::spawn(upkeep::tend(Arc::clone(&context), links, stop.clone()));
+    let following = tokio::spawn(follow(Arc::clone(&context), stop.clone()));
 
     let session = session::keep(Arc::clone(&context), links_sender, stop);
     let result = tokio::select! {
@@ -63,7 +65,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
     });
     let _ = stopped.await;
     uploads.abort();
-    let _ = tokio::join!(uploads, upkeep);
+    let _ = tokio::join!(uploads, upkeep, following);
     result
 }
 
@@ -100,12 +102,13 @@ fn start(config: Config, links: crate::link::Links, stop: Stop, runtime: Handle)
         tracing::warn!(log_dir = %log_dir.path.display(), %error, "a log dir cannot be listed");
     }
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let throttle = Arc::new(Throttle::new(config.limits.read_bytes_per_second.map(|rate| rate.0)));
     let parts = Parts {
         catalog: Arc::clone(&catalog),
         pins: Arc::clone(&pins),
         packer: Arc::clone(&packer),
         state: Arc::clone(&state),
-        throttle: Throttle::new(config.limits.read_bytes_per_second.map(|rate| rate.0)),
+        throttle: Arc::clone(&throttle),
         random: Arc::clone(&random),
         links,
         runtime,
@@ -123,6 +126,7 @@ fn start(config: Config, links: crate::link::Links, stop: Stop, runtime: Handle)
         config,
         node,
         catalog,
+        followers: Followers::new(throttle),
         pins,
         packer,
         state,

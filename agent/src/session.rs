@@ -22,6 +22,7 @@ use crate::log_dir::{Catalog, Watch};
 use crate::node::Node;
 use crate::pack::Packer;
 use crate::pin::Pins;
+use crate::records::Followers;
 use crate::ship::Shipper;
 use crate::state::State;
 use crate::stop::Stop;
@@ -40,6 +41,7 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) node: Arc<Node>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) followers: Followers,
     pub(crate) pins: Arc<Pins>,
     pub(crate) packer: Arc<Packer>,
     pub(crate) state: Arc<State>,

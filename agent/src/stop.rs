@@ -17,6 +17,11 @@ impl Stop {
         (Stopper(sender), Self(receiver))
     }
 
+    /// Whether it is.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Waits until the agent is to stop.
     pub(crate) async fn requested(&self) {
         // An error means that the stopper is gone, which says the same.

@@ -75,17 +75,49 @@ impl Throttle {
     /// Pages that were not in the page cache before do not stay in it; those that were may be what Kafka's consumers read
     /// next, and stay. Which is which shows by asking first for what is cached only (`RWF_NOWAIT`).
     pub(crate) fn read(&self, file: &File, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_in_steps(file, position, buffer, sleep)
+    }
+
+    /// Reads like [`Self::read`] but does not wait: returns how much was read, and how long to wait before reading on. For
+    /// readers that hold what others wait for.
+    pub(crate) fn read_now(&self, file: &File, position: u64, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
+        let mut owed = Duration::ZERO;
+        // Debts add up in the bucket: the last one says it all.
+        let read = self.read_in_steps(file, position, buffer, |wait| owed = owed.max(wait))?;
+        Ok((read, owed))
+    }
+
+    fn read_in_steps(
+        &self,
+        file: &File,
+        position: u64,
+        buffer: &mut [u8],
+        mut wait: impl FnMut(Duration),
+    ) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(step) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let length = step.len().min(STEP);
             let step = step.get_mut(..length).unwrap_or_default();
             let read = self.read_step(file, position + filled as u64, step)?;
+            let owed = self.take(read as u64);
+            if !owed.is_zero() {
+                wait(owed);
+            }
             filled += read;
             if read < length {
                 break;
             }
         }
         Ok(filled)
+    }
+
+    /// Takes from the bucket; returns how long to wait.
+    fn take(&self, bytes: u64) -> Duration {
+        let Some(bucket) = &self.bucket else {
+            return Duration::ZERO;
+        };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(bytes, Instant::now())
     }
 
     fn read_step(&self, file: &File, position: u64, step: &mut [u8]) -> io::Result<usize> {
@@ -106,15 +138,6 @@ impl Throttle {
         };
         if !was_cached {
             forget(file, position, read as u64);
-        }
-        if let Some(bucket) = &self.bucket {
-            let wait = bucket
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(read as u64, Instant::now());
-            if !wait.is_zero() {
-                sleep(wait);
-            }
         }
         Ok(read)
     }

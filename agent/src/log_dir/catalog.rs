@@ -223,6 +223,14 @@ impl Catalog {
         Ok(())
     }
 
+    /// The partitions of a topic that are here, as far as they were seen; of all topics with that name, if it was deleted and
+    /// created again.
+    pub(crate) fn partitions_of(&self, topic: &str) -> Vec<PartitionKey> {
+        let entries = self.entries();
+        let of_topic = entries.iter().filter(|(_, entry)| &*entry.topic == topic);
+        of_topic.map(|(key, _)| *key).collect()
+    }
+
     /// Opens a replica. `topic` is needed for partitions that no walk has seen yet.
     pub(crate) fn open(&self, key: PartitionKey, topic: Option<&str>) -> Result<Replica, ReplicaError> {
         let known = self

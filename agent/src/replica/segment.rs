@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use maxbrod_kafka::{
     Batch, BatchError, ControlRecord, HEADER_LENGTH, LeaderEpoch, Offset, OffsetIndexEntry, Outcome, SegmentFile,
@@ -12,6 +14,7 @@ use super::index::Index;
 use super::window::Window;
 use crate::directory::{Directory, FileFacts, file_facts};
 use crate::frame::Frame;
+use crate::throttle::Throttle;
 
 /// No batch is larger: Kafka counts in 31 bits.
 const MAX_BATCH: u64 = i32::MAX as u64;
@@ -50,13 +53,24 @@ enum Look {
 
 /// Why a walk ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// At the place asked for, or at the end of the file.
     End,
     /// At a batch that is not complete, or at zeros: normal in an active segment.
     Unfinished,
     /// At something that is no batch.
     Damage(BatchError),
+}
+
+/// How a walk over whole batches went.
+#[derive(Debug)]
+pub(crate) struct Walked<B> {
+    /// Why it ended, unless it was broken off.
+    pub(crate) stop: Stop,
+    /// What it was broken off with.
+    pub(crate) broke: Option<B>,
+    /// How long to wait before reading on.
+    pub(crate) owed: Duration,
 }
 
 impl Segment {
@@ -78,11 +92,43 @@ impl Segment {
     }
 
     /// The batch that starts at a position, if one does.
-    pub(super) fn batch_at(&self, position: u64) -> io::Result<Option<Frame>> {
+    pub(crate) fn batch_at(&self, position: u64) -> io::Result<Option<Frame>> {
         let mut window = Window::new(&self.log);
         Ok(Frame::parse(window.at(position, HEADER_LENGTH)?, position)
             .ok()
             .flatten())
+    }
+
+    /// The first batch that ends above an offset. With `hint`, a position where a batch may start, and does not start above
+    /// the offset.
+    pub(crate) fn first_above(&self, offset: i64, hint: Option<u64>) -> io::Result<Option<Frame>> {
+        let start = match hint {
+            Some(position) if self.batch_at(position)?.is_some_and(|frame| frame.base <= offset) => position,
+            _ => self.indexed_before(offset)?,
+        };
+        let mut window = Window::new(&self.log);
+        let mut position = start;
+        loop {
+            match Frame::parse(window.at(position, HEADER_LENGTH)?, position) {
+                Ok(Some(frame)) if frame.next > offset => return Ok(Some(frame)),
+                Ok(Some(frame)) => position = frame.end(),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// A position at or before the batch that holds an offset, as the index says.
+    fn indexed_before(&self, offset: i64) -> io::Result<u64> {
+        let Some(index) = self.index() else { return Ok(0) };
+        let relative = offset.saturating_sub(self.base);
+        let mut before = index.count_before(|entry| i64::from(entry.relative_offset) > relative)?;
+        while let Some(number) = before.checked_sub(1) {
+            match index.entry(number)? {
+                Some(entry) if self.confirms(&entry)? => return Ok(entry.position as u64),
+                _ => before /= 2,
+            }
+        }
+        Ok(0)
     }
 
     /// The last batches, whole and with their CRC: from the last index entry that can be trusted to the end of the data.
@@ -147,8 +193,52 @@ impl Segment {
         Ok(whole)
     }
 
+    /// Shows the whole batches from a position on, checked against their CRCs, until `show` breaks.
+    pub(crate) fn each_batch<B>(
+        &self,
+        from: u64,
+        throttle: Option<&Throttle>,
+        mut show: impl FnMut(&Frame, &Batch<'_>) -> ControlFlow<B>,
+    ) -> io::Result<Walked<B>> {
+        if let Some(throttle) = throttle {
+            throttle.prepare(&self.log);
+        }
+        let mut window = Window::new(&self.log).throttled(throttle);
+        let mut broke = None;
+        let stop = self.walk_through(&mut window, from, u64::MAX, Look::Whole, |seen, bytes| {
+            let batch = Batch {
+                position: seen.frame.position,
+                bytes,
+                header: seen.frame.header,
+            };
+            let flow = show(&seen.frame, &batch);
+            broke = flow.break_value();
+            broke.is_none()
+        })?;
+        Ok(Walked {
+            stop,
+            broke,
+            owed: window.owed(),
+        })
+    }
+
     fn walk(&self, from: u64, to: u64, look: Look, mut show: impl FnMut(Seen)) -> io::Result<Stop> {
         let mut window = Window::new(&self.log);
+        self.walk_through(&mut window, from, to, look, |seen, _| {
+            show(seen);
+            true
+        })
+    }
+
+    /// Walks until `show` says no. What it is shown are the batch's bytes, if it was looked at whole.
+    fn walk_through(
+        &self,
+        window: &mut Window<'_>,
+        from: u64,
+        to: u64,
+        look: Look,
+        mut show: impl FnMut(Seen, &[u8]) -> bool,
+    ) -> io::Result<Stop> {
         let mut position = from;
         while position < to {
             let bytes = window.at(position, HEADER_LENGTH)?;
@@ -171,11 +261,17 @@ impl Segment {
             };
             let is_control = frame.header.is_some_and(|header| header.attributes.is_control());
             let mut marker = None;
+            let mut whole: &[u8] = &[];
             if look == Look::Whole || is_control {
+                // A length that was never written asks for no memory: the file ends before.
+                if frame.end() > self.facts.size {
+                    return Ok(Stop::Unfinished);
+                }
                 let bytes = window.at(position, frame.length as usize)?;
                 let Some(bytes) = bytes.get(..frame.length as usize) else {
                     return Ok(Stop::Unfinished);
                 };
+                whole = bytes;
                 if let Some(header) = &frame.header {
                     if !check_crc(header, bytes) {
                         let reason = "its CRC does not match".to_owned();
@@ -188,8 +284,10 @@ impl Segment {
                     });
                 }
             }
-            show(Seen { frame, marker });
             position = frame.end();
+            if !show(Seen { frame, marker }, whole) {
+                return Ok(Stop::End);
+            }
         }
         Ok(Stop::End)
     }
@@ -213,8 +311,8 @@ fn marker_of(batch: &Batch<'_>) -> Option<Marker> {
     }
 }
 
-/// The position of the first batch that ends above an offset; the end of the data if none does. With `hint`, a position where
-/// a batch may start, and does not start above the offset.
+/// The first batch that ends above an offset. With `hint`, a position where a batch may start, and does not start above the
+/// offset.
 pub(crate) fn locate(
     log: &File,
     directory: Option<&Directory>,
@@ -229,31 +327,5 @@ pub(crate) fn locate(
         log: log.try_clone()?,
         index,
     };
-    let from_index = || -> io::Result<u64> {
-        let Some(index) = segment.index() else { return Ok(0) };
-        let relative = offset.saturating_sub(base);
-        let mut before = index.count_before(|entry| i64::from(entry.relative_offset) > relative)?;
-        while let Some(number) = before.checked_sub(1) {
-            match index.entry(number)? {
-                Some(entry) if segment.confirms(&entry)? => return Ok(entry.position as u64),
-                _ => before /= 2,
-            }
-        }
-        Ok(0)
-    };
-    let start = match hint {
-        Some(position) if segment.batch_at(position)?.is_some_and(|frame| frame.base <= offset) => position,
-        _ => from_index()?,
-    };
-    let mut found = None;
-    let mut window = Window::new(&segment.log);
-    let mut position = start;
-    while found.is_none() {
-        match Frame::parse(window.at(position, HEADER_LENGTH)?, position) {
-            Ok(Some(frame)) if frame.next > offset => found = Some(frame),
-            Ok(Some(frame)) => position = frame.end(),
-            _ => break,
-        }
-    }
-    Ok(found)
+    segment.first_above(offset, hint)
 }

@@ -1,12 +1,12 @@
 use std::fs;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use maxbrod_kafka::{LeaderEpoch, Offset, Outcome, PartitionId};
 use proptest::prelude::*;
 
-use super::{Ask, Observed, RunKind, observe};
+use super::{Ask, HighWatermarks, Observed, RunKind, observe};
 use crate::disk::{Disk, Log, batch, directory_id, marker, topic_id, transactional_batch};
 use crate::log_dir::{Catalog, LogDir, ReplicaError};
 use crate::partition::PartitionKey;
@@ -237,6 +237,34 @@ fn records_below_the_log_start_are_not_reported() {
         (seen.log_start, seen.log_end, seen.whole, seen.ends.len()),
         (20, 20, true, 0)
     );
+}
+
+#[test]
+fn the_high_watermark_that_the_broker_wrote_last_is_told_with_its_age() {
+    let node = Node::new();
+    node.log().append(20, 900, 1);
+    let path = node.disk.path("d1/replication-offset-checkpoint");
+    let told = || {
+        let key = PartitionKey {
+            topic_id: topic_id("topic"),
+            partition: PartitionId(0),
+        };
+        let replica = node.catalog.open(key, Some("topic")).unwrap();
+        let now = fs::metadata(&path).map_or(SystemTime::now(), |file| file.modified().unwrap());
+        HighWatermarks::of(&replica, now + Duration::from_secs(7))
+    };
+    assert_eq!(told(), None);
+    let replace = |text: &str| {
+        fs::write(node.disk.path("d1/new"), text).unwrap();
+        fs::rename(node.disk.path("d1/new"), &path).unwrap();
+    };
+    replace("0\n2\nother 0 3\ntopic 0 15\n");
+    let written = told().unwrap();
+    assert_eq!((written.offset, written.age), (15, Duration::from_secs(7)));
+    replace("0\n2\nother 0 3\ntopic 0 18\n");
+    assert_eq!(told().unwrap().offset, 18);
+    replace("0\n2\nother 0 3\n");
+    assert_eq!(told(), None);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use crate::throttle::{Throttle, read_fully};
 
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 256 << 10;
@@ -15,6 +17,9 @@ pub(super) struct Window<'f> {
     start: u64,
     filled: usize,
     step: usize,
+    throttle: Option<&'f Throttle>,
+    /// How long the throttle wants its readers to wait by now.
+    owed: Duration,
 }
 
 impl<'f> Window<'f> {
@@ -25,7 +30,20 @@ impl<'f> Window<'f> {
             start: 0,
             filled: 0,
             step: SMALL,
+            throttle: None,
+            owed: Duration::ZERO,
         }
+    }
+
+    /// Reads in bulk, in the background: within the throttle's rate, if the reader waits as long as it owes.
+    pub(super) fn throttled(mut self, throttle: Option<&'f Throttle>) -> Self {
+        self.throttle = throttle;
+        self
+    }
+
+    /// How long to wait before reading on.
+    pub(super) fn owed(&self) -> Duration {
+        self.owed
     }
 
     /// The bytes from `position` on: at least `needed`, unless the file ends before.
@@ -51,15 +69,15 @@ impl<'f> Window<'f> {
         }
         self.start = position;
         self.filled = 0;
-        while self.filled < length {
-            let free = self.buffer.get_mut(self.filled..length).unwrap_or_default();
-            match self.file.read_at(free, position + self.filled as u64) {
-                Ok(0) => break,
-                Ok(read) => self.filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let buffer = self.buffer.get_mut(..length).unwrap_or_default();
+        self.filled = match self.throttle {
+            None => read_fully(self.file, position, buffer)?,
+            Some(throttle) => {
+                let (read, owed) = throttle.read_now(self.file, position, buffer)?;
+                self.owed = self.owed.max(owed);
+                read
             }
-        }
+        };
         Ok(())
     }
 }

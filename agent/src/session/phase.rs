@@ -1,11 +1,15 @@
 //! Answering phases: what the replicas asked for look like now, and pins for those that this node is the source of.
 
+mod records;
+mod split;
+
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use maxbrod_kafka::Outcome;
 use maxbrod_proto::agent as wire;
 use maxbrod_proto::agent::from_agent::Message as Up;
-use prost::Message as _;
 use tokio::sync::mpsc;
 
 use super::Context;
@@ -13,20 +17,23 @@ use crate::link::Link;
 use crate::log_dir::{Replica, ReplicaError};
 use crate::partition::PartitionKey;
 use crate::pin;
-use crate::replica::{Ask, Observed, Run, RunKind, observe};
+use crate::replica::{Ask, HighWatermarks, Observed, Run, RunKind, observe};
 use crate::space::{Pressure, pressure};
+use crate::state::{ChunkKind, StateError};
+use records::Told;
+use split::messages;
 
-/// Reports are sent off at this size.
-const PIECE: usize = 512 << 10;
 /// Partitions between two messages: a phase's answer begins to flow before its end.
 const GROUP: usize = 512;
+/// The same where records are asked for: a megabyte each is not unusual.
+const GROUP_WITH_RECORDS: usize = 8;
 /// Threads per group: more than one disk, and none of them waits long.
 const THREADS: usize = 4;
 
 /// Answers queries in the order in which they come, until the session is over.
 pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queries: mpsc::Receiver<wire::PhaseQuery>) {
     while let Some(query) = queries.recv().await {
-        if query.phase() == wire::Phase::M {
+        if matches!(query.phase(), wire::Phase::A | wire::Phase::M) {
             // The attempt before may have ended with a coordinator that could not say so any more.
             let (context, run, attempt) = (Arc::clone(&context), query.run, query.attempt);
             let _ = tokio::task::spawn_blocking(move || context.pins.keep_only_attempt(run, attempt)).await;
@@ -41,12 +48,14 @@ pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queri
             last: false,
         };
         let query = Arc::new(query);
-        let groups = query.partitions.len().div_ceil(GROUP);
-        for group in 0..groups {
+        let has_records = query.partitions.iter().any(|partition| partition.records);
+        let size = if has_records { GROUP_WITH_RECORDS } else { GROUP };
+        for first in (0..query.partitions.len()).step_by(size) {
             let (asking, asked) = (Arc::clone(&context), Arc::clone(&query));
-            let reports = tokio::task::spawn_blocking(move || report_group(&asking, &asked, group * GROUP)).await;
+            let group = first..first + size;
+            let reports = tokio::task::spawn_blocking(move || report_group(&asking, &asked, group)).await;
             let Ok(reports) = reports else { continue };
-            for reports in pieces(reports) {
+            for reports in messages(reports) {
                 link.send(Up::Reports(wire::PhaseReports {
                     reports,
                     ..header.clone()
@@ -61,25 +70,8 @@ pub(super) async fn answer_all(context: Arc<Context>, link: Arc<Link>, mut queri
     }
 }
 
-fn pieces(reports: Vec<wire::PartitionReport>) -> Vec<Vec<wire::PartitionReport>> {
-    let mut pieces: Vec<Vec<wire::PartitionReport>> = Vec::new();
-    let mut size = PIECE;
-    for report in reports {
-        let length = report.encoded_len();
-        match pieces.last_mut().filter(|_| size + length <= PIECE) {
-            Some(piece) => piece.push(report),
-            None => {
-                pieces.push(vec![report]);
-                size = 0;
-            }
-        }
-        size += length;
-    }
-    pieces
-}
-
-fn report_group(context: &Context, query: &wire::PhaseQuery, from: usize) -> Vec<wire::PartitionReport> {
-    let partitions: Vec<&wire::PartitionQuery> = query.partitions.iter().skip(from).take(GROUP).collect();
+fn report_group(context: &Context, query: &wire::PhaseQuery, group: Range<usize>) -> Vec<wire::PartitionReport> {
+    let partitions: Vec<&wire::PartitionQuery> = query.partitions.iter().skip(group.start).take(group.len()).collect();
     let share = partitions.len().div_ceil(THREADS).max(1);
     std::thread::scope(|scope| {
         let threads: Vec<_> = partitions
@@ -113,8 +105,9 @@ fn report(context: &Context, query: &wire::PhaseQuery, asked: &wire::PartitionQu
         }),
     };
     match result {
-        Ok((replica, observed)) => {
+        Ok((replica, observed, told)) => {
             fill(&mut report, &replica, &observed);
+            told.fill(&mut report);
             if let Some(from) = asked.pin_from
                 && let Err(reason) = pin(context, query, asked, &replica, &observed, from)
             {
@@ -140,15 +133,16 @@ fn observe_one(
     query: &wire::PhaseQuery,
     asked: &wire::PartitionQuery,
     key: PartitionKey,
-) -> Result<(Replica, Observed), ReplicaError> {
+) -> Result<(Replica, Observed, Told), ReplicaError> {
     let replica = context.catalog.open(key, Some(&asked.topic))?;
     let ask = Ask {
         since: asked.since,
         depth: query.depth as usize,
         leader_epochs: asked.leader_epochs,
     };
-    let observed = observe(&context.catalog, &replica, &ask)?;
-    Ok((replica, observed))
+    let look = || observe(&context.catalog, &replica, &ask);
+    let (observed, told) = records::told_with(context, asked, &replica, look)?;
+    Ok((replica, observed, told))
 }
 
 fn pin(
@@ -171,15 +165,12 @@ fn pin(
             replica.log_dir.path.display()
         ));
     }
-    // What was shipped early need not be pinned. A compacted log is read as a whole: any of its files can be replaced.
+    // A compacted log is read as a whole: any of its files can be replaced.
     let from = if asked.compacted {
         i64::MIN
     } else {
-        let shipped = context
-            .state
-            .last_chunk(query.run, &replica.key)
-            .map_err(|error| error.to_string())?;
-        shipped.map_or(from, |row| row.next.max(from)).max(observed.log_start)
+        let from = not_shipped(context, query.run, asked, replica, from).map_err(|error| error.to_string())?;
+        from.max(observed.log_start)
     };
     let pinned = pin::take(
         &context.catalog,
@@ -194,6 +185,27 @@ fn pin(
         .pins
         .hold(replica.key, pinned.map_err(|error| error.to_string())?);
     Ok(())
+}
+
+/// From which offset on files are needed: what was shipped early need not be pinned, except for the chunks that end above the
+/// offset that was reported last. The cut can come to lie within them; then they are read again up to there.
+fn not_shipped(
+    context: &Context,
+    run: u64,
+    asked: &wire::PartitionQuery,
+    replica: &Replica,
+    from: i64,
+) -> Result<i64, StateError> {
+    let Some(last) = context.state.last_chunk(run, &replica.key)? else {
+        return Ok(from);
+    };
+    let lowest_cut = asked.since.unwrap_or(last.base);
+    if last.next <= lowest_cut {
+        return Ok(last.next.max(from));
+    }
+    let chunks = context.state.chunks(run, &replica.key, ChunkKind::Log)?;
+    let first = chunks.iter().find(|chunk| chunk.next > lowest_cut);
+    Ok(first.map_or(last.next, |chunk| chunk.base).max(from))
 }
 
 fn fill(report: &mut wire::PartitionReport, replica: &Replica, observed: &Observed) {
@@ -215,6 +227,10 @@ fn fill(report: &mut wire::PartitionReport, replica: &Replica, observed: &Observ
         })
         .collect();
     report.transactional = observed.transactional.iter().map(transactional).collect();
+    if let Some(written) = HighWatermarks::of(replica, SystemTime::now()) {
+        report.checkpointed_high_watermark = Some(written.offset);
+        report.checkpoint_age_ms = u64::try_from(written.age.as_millis()).unwrap_or(u64::MAX);
+    }
 }
 
 fn transactional(run: &Run) -> wire::TransactionalRun {

@@ -192,24 +192,49 @@ impl Coordinator {
         .await;
     }
 
-    /// Asks for the state of partitions; pins them if `pin`.
+    /// Asks for the state of partitions at phase p; pins them if the queries say so.
     pub async fn phase(&self, attempt: u32, queries: Vec<wire::PartitionQuery>) -> Vec<wire::PartitionReport> {
+        self.ask(wire::Phase::P, attempt, queries).await
+    }
+
+    /// Asks for the state of partitions. Reports that came in pieces are put together.
+    pub async fn ask(
+        &self,
+        phase: wire::Phase,
+        attempt: u32,
+        queries: Vec<wire::PartitionQuery>,
+    ) -> Vec<wire::PartitionReport> {
         let run = self.open_run();
         let query = wire::PhaseQuery {
             run,
             attempt,
-            phase: wire::Phase::P.into(),
+            phase: phase.into(),
             depth: 2,
             request: 9,
             partitions: queries,
             last: true,
         };
         self.tell(Down::Phase(query)).await;
-        let mut reports = Vec::new();
+        let mut reports: Vec<wire::PartitionReport> = Vec::new();
         self.next("report", |message| {
             let Up::Reports(piece) = message else { return None };
             assert_eq!((piece.run, piece.attempt, piece.request), (run, attempt, 9));
-            reports.extend(piece.reports);
+            assert!(prost::Message::encoded_len(&piece) <= 1 << 20, "a message is too large");
+            for report in piece.reports {
+                match reports.last_mut().filter(|before| before.more) {
+                    Some(before) => {
+                        assert_eq!(
+                            (&before.topic_id, before.partition),
+                            (&report.topic_id, report.partition)
+                        );
+                        before.batches.extend(report.batches);
+                        before.states.extend(report.states);
+                        before.records.extend(report.records);
+                        before.more = report.more;
+                    }
+                    None => reports.push(report),
+                }
+            }
             piece.last.then_some(())
         })
         .await;
@@ -414,6 +439,7 @@ pub fn query(source: &wire::SourcePartition) -> wire::PartitionQuery {
                 .map_or(0, |end| end.end_offset),
         ),
         leader_epochs: true,
+        records: false,
     }
 }
 
