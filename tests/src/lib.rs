@@ -14,8 +14,10 @@ use maxbrod_lab::{
 
 mod backup;
 pub mod tour;
+mod trial;
 
 pub use backup::{Backup, Snapshot};
+pub use trial::{Fault, Taken, Trial};
 
 /// How long a cluster may take to become ready on a busy machine.
 pub const READY: Duration = Duration::from_secs(180);
@@ -49,6 +51,11 @@ impl Scene {
     /// The test's directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The Kafka to use.
+    pub fn distribution(&self) -> &Distribution {
+        &self.distribution
     }
 
     /// Boots a cluster and waits until it is ready.

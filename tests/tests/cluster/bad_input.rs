@@ -1,5 +1,10 @@
 //! Whatever is wrong is said once, clearly, and loses nothing.
 
+mod broker_files;
+mod log_dirs;
+mod mount;
+mod repository;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
