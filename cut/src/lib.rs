@@ -8,6 +8,8 @@
 
 mod capture;
 mod cuts;
+#[cfg(test)]
+mod model;
 mod prefix;
 mod solve;
 
