@@ -41,12 +41,7 @@ impl Job<'_> {
     }
 
     /// Ships everything up to the cut.
-    pub(super) fn ship_compacted_to_cut(
-        &mut self,
-        order: &Order,
-        source: &Source,
-        is_captured: bool,
-    ) -> Result<Shipped, ShipError> {
+    pub(super) fn ship_compacted_to_cut(&mut self, order: &Order, source: &Source) -> Result<Shipped, ShipError> {
         let (log_start, end) = (source.log_start, order.cut.end.next);
         if log_start >= end {
             return Err(source.different(
@@ -57,9 +52,8 @@ impl Job<'_> {
         let Some(last) = source.segment_of(end.saturating_sub(1)) else {
             return Err(source.different(log_start, format!("nothing is there below the cut at {end}")));
         };
-        if !is_captured && last + 1 < source.segments.len() {
-            // Its cleaner may have removed what later records replaced: that is not the state at the cut.
-            return Err(source.different(source.active(), format!("a segment was rolled after the cut at {end}")));
+        if last + 1 < source.segments.len() {
+            check_not_cleaned(source, last, end)?;
         }
         let known = self.known_of_compacted()?;
         let mut shipped = Shipped {
@@ -220,6 +214,29 @@ impl Job<'_> {
         }
         Ok(chunks)
     }
+}
+
+/// Of a log that is cut within closed segments nothing may be missing that a record above the cut replaced.
+///
+/// A pass of the cleaner uses the records of all closed segments, and makes all of their files anew (`Cleaner.doClean`). One
+/// that used records above the cut began when a later segment was there already, and that one's file is older than those it
+/// made: files older than all later segments are free of doubt.
+fn check_not_cleaned(source: &Source, last: usize, end: i64) -> Result<(), ShipError> {
+    let birth = |segment| Ok::<_, ShipError>(source.open(segment)?.1.birth);
+    let later = (last + 1..source.segments.len())
+        .map(birth)
+        .collect::<Result<Vec<_>, _>>()?;
+    // Without birth times nothing is known.
+    let later = later.into_iter().min().flatten();
+    for segment in 0..=last {
+        let is_older = birth(segment)?.zip(later).is_some_and(|(birth, later)| birth < later);
+        if !is_older {
+            let base = source.segments.get(segment).map_or(0, |segment| segment.base);
+            let reason = format!("it may have been compacted with records above the cut at {end}");
+            return Err(source.different(base, reason));
+        }
+    }
+    Ok(())
 }
 
 fn is_there(file: &File, chunk: &SegmentChunk) -> bool {

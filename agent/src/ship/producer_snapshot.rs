@@ -36,8 +36,17 @@ pub(crate) fn newest(source: &Source, cut: i64) -> Option<(Draft, Vec<u8>)> {
         .filter(|(offset, _)| *offset <= cut)
         .find_map(|(offset, file)| {
             let bytes = read(file)?;
-            parse_producer_snapshot(&bytes).ok()?;
-            Some((Draft::of_file(offset), bytes))
+            match parse_producer_snapshot(&bytes) {
+                Ok(_) => Some((Draft::of_file(offset), bytes)),
+                Err(error) => {
+                    let (partition, file) = (source.name(), SegmentFile::Snapshot.name(Offset(offset)));
+                    tracing::warn!(
+                        partition, file, %error,
+                        "a producer snapshot is damaged, or just being written; an older one is taken, or a restore makes its own"
+                    );
+                    None
+                }
+            }
         })
 }
 

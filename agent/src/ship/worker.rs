@@ -154,7 +154,6 @@ fn try_to_ship(
             .pins
             .get(&order.key, order.run, order.attempt)
             .filter(|_| tried == 0);
-        let is_captured = captured.is_some();
         // A compacted log is only whole as a set of files of one moment.
         let pinned = match captured {
             None if partition.compacted && !order.cut.empty => Some(pin_now(shared, order, partition)?),
@@ -174,7 +173,7 @@ fn try_to_ship(
         }
         .and_then(|source| match (order.cut.empty, partition.compacted) {
             (true, _) => job.ship_nothing(order, &source),
-            (false, true) => job.ship_compacted_to_cut(order, &source, is_captured),
+            (false, true) => job.ship_compacted_to_cut(order, &source),
             (false, false) => job.ship_to_cut(order, &source),
         });
         tried += 1;

@@ -11,6 +11,9 @@
 // Cargo knows the dependencies of the whole package only.
 #![allow(unused_crate_dependencies)]
 
+mod cuts;
+mod records;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
