@@ -1,4 +1,5 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -26,7 +27,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** Changes a running cluster: one of the actions of lab/src/action.rs. Answers how many things were changed. */
+/** Changes a running cluster by the actions of lab/src/action.rs. Answers how many things were changed. */
 final class Change {
     private final Admin admin;
     private final JsonNode action;
@@ -36,9 +37,19 @@ final class Change {
         this.action = action;
     }
 
-    static Object run(JsonNode request) throws Exception {
+    /** Does one action after the other, each a line on standard input that is answered by a line, until there are no more. */
+    static void run(JsonNode request, BufferedReader input) throws Exception {
         try (Admin admin = Clients.admin(request)) {
-            return new Change(admin, request.get("action")).apply();
+            for (String line = input.readLine(); line != null; line = input.readLine()) {
+                Map<String, Object> answer = new HashMap<>();
+                try {
+                    answer.put("changed", new Change(admin, Lab.JSON.readTree(line)).apply());
+                } catch (Exception failure) {
+                    answer.put("failure", Lab.explain(failure));
+                }
+                System.out.println(Lab.JSON.writeValueAsString(answer));
+                System.out.flush();
+            }
         }
     }
 

@@ -26,7 +26,10 @@ public final class Lab {
                 case "format" -> Format.run(request);
                 case "ready" -> Ready.run(request);
                 case "create" -> Create.run(request);
-                case "change" -> Change.run(request);
+                case "change" -> {
+                    Change.run(request, input);
+                    yield null;
+                }
                 case "undecided" -> Undecided.run(request);
                 case "describe" -> Describe.run(request);
                 case "partitions" -> Describe.partitions(request);

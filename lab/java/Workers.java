@@ -27,6 +27,8 @@ final class Workers {
 
     /** So soon the coordinator ends what a vanished producer left open. */
     private static final int TRANSACTION_TIMEOUT_MILLIS = 15_000;
+    /** So soon a group goes on without a member that could not say goodbye, as when its coordinator was killed. */
+    private static final int SESSION_TIMEOUT_MILLIS = 10_000;
 
     abstract static class Worker {
         final String name;
@@ -202,6 +204,7 @@ final class Workers {
             Map<String, Object> settings = Map.of(
                     "group.id", spec.get("group").asText(),
                     "isolation.level", "read_committed",
+                    "session.timeout.ms", SESSION_TIMEOUT_MILLIS,
                     "max.poll.records", 50);
             // The producer first: what an earlier one left undecided is decided before offsets are fetched.
             KafkaProducer<byte[], byte[]> producer = producer("lz4");
@@ -327,11 +330,15 @@ final class Workers {
         @Override
         void run() throws Exception {
             String group = spec.get("group").asText();
-            Map<String, Object> settings = Map.of(
+            Map<String, Object> settings = new HashMap<>(Map.of(
                     "group.id", group,
                     "group.protocol", spec.get("protocol").asText(),
                     "max.poll.records", spec.get("max_poll_records").asInt(),
-                    "isolation.level", spec.get("read_committed").asBoolean() ? "read_committed" : "read_uncommitted");
+                    "isolation.level", spec.get("read_committed").asBoolean() ? "read_committed" : "read_uncommitted"));
+            if (spec.get("protocol").asText().equals("classic")) {
+                // In the newer protocol it is the broker's to say.
+                settings.put("session.timeout.ms", SESSION_TIMEOUT_MILLIS);
+            }
             try (KafkaConsumer<byte[], byte[]> consumer = Clients.consumer(load.request, settings)) {
                 consumer.subscribe(Clients.strings(spec.get("topics")));
                 while (!load.isStopping()) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cluster::NodeId;
 use crate::setup::TopicSpec;
 
-/// A change for [`Client::change`](crate::Client::change); lab/java/Change.java does it by Kafka's Admin client.
+/// A change for an [`Operator`](crate::Operator); lab/java/Change.java does it by Kafka's Admin client.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Action {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::tool::{Format, Tool, line};
-use crate::action::Action;
 use crate::describe::{ClusterDescription, PartitionDescription};
 use crate::dump::Dump;
 use crate::error::{LabError, Result};
 use crate::load::LoadHandle;
 use crate::old_clients::OldClient;
+use crate::operator::Operator;
 use crate::partition::TopicPartition;
 use crate::setup::Setup;
 use crate::workload::LoadSpec;
@@ -56,11 +56,6 @@ struct SmokeRequest<'a> {
 #[derive(Serialize)]
 struct PartitionsRequest<'a> {
     topic: &'a str,
-}
-
-#[derive(Serialize)]
-struct ChangeRequest<'a> {
-    action: &'a Action,
 }
 
 #[derive(Serialize)]
@@ -185,13 +180,13 @@ impl Client {
         Ok(load)
     }
 
-    /// Does something to the cluster, and tells how many things were changed.
+    /// Begins to operate the cluster.
     ///
     /// # Errors
     ///
-    /// Kafka cannot be reached or refused it.
-    pub fn change(&self, action: &Action) -> Result<u32> {
-        self.ask("change", ChangeRequest { action }, ADMIN)
+    /// Java cannot be started.
+    pub fn operator(&self) -> Result<Operator> {
+        Operator::start(&mut self.tool.command("change"), &line("change", &self.request(()))?)
     }
 
     /// Waits until no partition has an open transaction, and tells which still have one after `timeout`. For a cluster without
@@ -212,21 +207,17 @@ impl Client {
     }
 
     fn load_request(&self, spec: &LoadSpec) -> Result<String> {
-        let request = Request {
+        line("load", &self.request(spec))
+    }
+
+    fn request<B: Serialize>(&self, body: B) -> Request<'_, B> {
+        Request {
             bootstrap: &self.bootstrap,
-            body: spec,
-        };
-        line("load", &request)
+            body,
+        }
     }
 
     fn ask<A: serde::de::DeserializeOwned>(&self, program: &str, body: impl Serialize, timeout: Duration) -> Result<A> {
-        self.tool.ask(
-            program,
-            &Request {
-                bootstrap: &self.bootstrap,
-                body,
-            },
-            timeout,
-        )
+        self.tool.ask(program, &self.request(body), timeout)
     }
 }

@@ -38,7 +38,8 @@ impl Cluster {
     /// Kills a node when it holds records that no follower has: all others are suspended for `tail` while producers go on, then
     /// it is killed and the others go on. One of them is elected, and the node truncates its tail when it is started again.
     ///
-    /// `tail` should stay below `controller.quorum.fetch.timeout.ms` (2 s), else the quorum of combined nodes moves first.
+    /// What followers had asked for before still reaches them, so `tail` must be long enough for a second batch; and it should stay
+    /// below `controller.quorum.fetch.timeout.ms` (2 s), else the quorum of combined nodes moves first.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Cluster {
             topic: partition.topic.clone(),
             partition: partition.partition,
         };
-        let elected = self.client().change(&action)?;
+        let elected = self.client().operator()?.change(&action)?;
         self.start_node(leader)?;
         if elected == 0 {
             return Err(LabError::TimedOut {

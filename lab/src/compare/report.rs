@@ -99,7 +99,11 @@ pub enum Problem {
         records: usize,
     },
     /// A chain's output for an input is missing, or there more than once.
-    ChainBroken { source: String, outputs: usize },
+    ChainBroken {
+        source: String,
+        outputs: usize,
+        expected: usize,
+    },
     /// The committed amounts of a bank, each of whose transactions adds up to nothing, do not.
     WrongSum { sum: i64 },
     /// A group's offset lies past the end of its partition, or the partition is not there.
@@ -277,7 +281,13 @@ impl fmt::Display for Problem {
                     "transaction {number} of {id}: {visible} of {records} records are visible"
                 )
             }
-            Self::ChainBroken { source, outputs } => write!(f, "input {source}: {outputs} outputs instead of one"),
+            Self::ChainBroken {
+                source,
+                outputs,
+                expected,
+            } => {
+                write!(f, "input {source}: {outputs} outputs instead of {expected}")
+            }
             Self::WrongSum { sum } => write!(f, "the committed amounts add up to {sum} instead of nothing"),
             Self::OffsetBeyond {
                 group,

@@ -335,21 +335,22 @@ fn each_input_below_the_committed_offset_has_one_output_and_no_other_has_any() {
         let committed: BTreeMap<_, _> = [(name(), position)].into();
         chain_violations(&Dump { partitions }, "bank", "chained", &committed)
     };
-    let broken = |source: &str, outputs| {
+    let broken = |source: &str, outputs, expected| {
         vec![Problem::ChainBroken {
             source: source.into(),
             outputs,
+            expected,
         }]
     };
     assert_eq!(check(vec![output(0, "bank-0@0"), output(1, "bank-0@1")], 2), []);
-    assert_eq!(check(vec![output(0, "bank-0@0")], 2), broken("bank-0@1", 0));
+    assert_eq!(check(vec![output(0, "bank-0@0")], 2), broken("bank-0@1", 0, 1));
     assert_eq!(
         check(vec![output(0, "bank-0@0"), output(1, "bank-0@0")], 1),
-        broken("bank-0@0", 2)
+        broken("bank-0@0", 2, 1)
     );
     assert_eq!(
         check(vec![output(0, "bank-0@0"), output(1, "bank-0@2")], 1),
-        broken("bank-0@2", 1)
+        broken("bank-0@2", 1, 0)
     );
-    assert_eq!(check(vec![output(0, "bank-0@9")], 0), broken("bank-0@9", 1));
+    assert_eq!(check(vec![output(0, "bank-0@9")], 0), broken("bank-0@9", 1, 0));
 }

@@ -68,8 +68,13 @@ pub fn chain_violations(dump: &Dump, from: &str, to: &str, committed: &BTreeMap<
         for record in partition.records.iter().filter(|record| record.visible) {
             let source = format!("{name}@{}", record.offset);
             let found = outputs.remove(source.as_str()).unwrap_or(0);
-            if found != usize::from(record.offset < position) {
-                problems.push(Problem::ChainBroken { source, outputs: found });
+            let expected = usize::from(record.offset < position);
+            if found != expected {
+                problems.push(Problem::ChainBroken {
+                    source,
+                    outputs: found,
+                    expected,
+                });
             }
         }
     }
@@ -77,6 +82,7 @@ pub fn chain_violations(dump: &Dump, from: &str, to: &str, committed: &BTreeMap<
     problems.extend(outputs.into_iter().map(|(source, outputs)| Problem::ChainBroken {
         source: source.into(),
         outputs,
+        expected: 0,
     }));
     problems
 }

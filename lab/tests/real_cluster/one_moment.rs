@@ -10,7 +10,7 @@ use crate::scene::{PATIENCE, Scene, transactions_by_producer};
 fn a_cluster_that_was_let_be_is_in_one_moment_and_its_naive_copy_is_not() {
     let mut scene = Scene::boot();
     let load = scene.load();
-    thread::sleep(Duration::from_secs(20));
+    thread::sleep(Duration::from_secs(12));
     let mut copies = Vec::new();
     for (number, skew) in [(1, 1), (2, 2)] {
         let began_ms = now_ms();
@@ -29,9 +29,10 @@ fn a_cluster_that_was_let_be_is_in_one_moment_and_its_naive_copy_is_not() {
     scene.tell(&format!("load stopped {:?}", summary.counters));
     assert_eq!(summary.complaints, Vec::<String>::new());
 
-    let (dump, verdict) = scene.judge(&scene.cluster.client(), i64::MAX, &[]);
+    let seen = scene.look(&scene.cluster.client());
+    let verdict = scene.judge(&seen, i64::MAX, &[]);
     assert!(verdict.is_clean(), "{verdict}");
-    let transactions = transactions_by_producer(&dump);
+    let transactions = transactions_by_producer(&seen.0);
     scene.tell(&format!("{transactions:?}"));
     for producer in ["teller", "chain-to-stage", "librdkafka", "java-3"] {
         assert!(
@@ -45,7 +46,7 @@ fn a_cluster_that_was_let_be_is_in_one_moment_and_its_naive_copy_is_not() {
     for (mut copy, began_ms) in copies {
         copy.start_and_wait(PATIENCE).unwrap();
         scene.tell("the copy started");
-        let (_, verdict) = scene.judge(&copy.client(), began_ms, &[]);
+        let verdict = scene.judge(&scene.look(&copy.client()), began_ms, &[]);
         if !verdict.is_clean() {
             return;
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use maxbrod_lab::{
-    Acknowledged, Client, Cluster, ClusterSpec, Distribution, Dump, LoadHandle, Moment, OldClients, Options, Verdict,
-    Workload, judge_moment,
+    Acknowledged, Client, Cluster, ClusterDescription, ClusterSpec, Distribution, Dump, LoadHandle, Moment, OldClients,
+    Options, Verdict, Workload, judge_moment,
 };
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -62,24 +62,29 @@ impl Scene {
         load
     }
 
-    /// Judges a cluster against what was acknowledged before an instant.
-    pub(crate) fn judge(&self, client: &Client, began_ms: i64, broken: &[&str]) -> (Dump, Verdict) {
+    /// Sees what a cluster holds, once its open transactions have had their time to end.
+    pub(crate) fn look(&self, client: &Client) -> (Dump, ClusterDescription) {
         let undecided = client.undecided(ENDING).unwrap();
         self.tell(&format!("{} partitions undecided", undecided.len()));
         let dump = client.dump(&self.path("dump"), None).unwrap();
         self.tell(&format!("dumped {} records", dump.record_count()));
-        let description = client.describe().unwrap();
+        (dump, client.describe().unwrap())
+    }
+
+    /// Judges what was seen against what was acknowledged before an instant.
+    pub(crate) fn judge(&self, seen: &(Dump, ClusterDescription), began_ms: i64, broken: &[&str]) -> Verdict {
+        let (dump, description) = seen;
         let verdict = judge_moment(&Moment {
-            dump: &dump,
-            description: &description,
+            dump,
+            description,
             acknowledged: &Acknowledged::read(&self.workload.load.acknowledged).unwrap(),
             began_ms,
             chains: &self.workload.load.chains,
-            options: &Options::of(&description),
+            options: &Options::of(description),
             broken: &broken.iter().map(|&topic| topic.to_owned()).collect(),
         });
         self.tell(&verdict.to_string());
-        (dump, verdict)
+        verdict
     }
 }
 

@@ -178,10 +178,11 @@ fn unkept(topic: &str, offset: i64, reason: &'static str) -> Problem {
     }
 }
 
-fn broken_chain(source: &str, outputs: usize) -> Problem {
+fn broken_chain(source: &str, outputs: usize, expected: usize) -> Problem {
     Problem::ChainBroken {
         source: source.into(),
         outputs,
+        expected,
     }
 }
 
@@ -262,7 +263,7 @@ fn each_stage_of_a_chain_is_judged_by_its_own_offsets() {
     world.log("stage-1").records.clear();
     assert_eq!(
         world.problems(),
-        [broken_chain("inputs-0@0", 0), broken_chain("stage-1-0@0", 1)],
+        [broken_chain("inputs-0@0", 0, 1), broken_chain("stage-1-0@0", 1, 0)],
         "an input without output, and an output of what is not there"
     );
 
@@ -270,7 +271,7 @@ fn each_stage_of_a_chain_is_judged_by_its_own_offsets() {
     world.description.groups.remove("stage-2");
     assert_eq!(
         world.problems(),
-        [broken_chain("stage-1-0@0", 1)],
+        [broken_chain("stage-1-0@0", 1, 0)],
         "it would be transformed again"
     );
 
@@ -280,7 +281,7 @@ fn each_stage_of_a_chain_is_judged_by_its_own_offsets() {
         ..made_from("stage-1-0@0")
     };
     world.log("stage-2").records.push(again);
-    assert_eq!(world.problems(), [broken_chain("stage-1-0@0", 2)]);
+    assert_eq!(world.problems(), [broken_chain("stage-1-0@0", 2, 1)]);
 }
 
 #[test]
