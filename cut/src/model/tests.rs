@@ -52,7 +52,12 @@ fn names_it(text: &str, name: &str) -> bool {
 
 fn shapes(newer: std::ops::Range<usize>, older: std::ops::Range<usize>) -> impl Strategy<Value = Shape> {
     let layout = (1usize..4, 1usize..4, 1usize..3, 0usize..3);
-    let time = (0usize..600, 0usize..40, any::<bool>(), any::<bool>());
+    let time = (
+        0usize..500,
+        prop_oneof![0usize..30, 0usize..150],
+        any::<bool>(),
+        any::<bool>(),
+    );
     (layout, newer, older, time).prop_map(|((homes, topics, partitions, groups), newer, older, time)| Shape {
         homes,
         topics,
@@ -131,12 +136,12 @@ fn busy(newer: usize, older: usize) -> Shape {
     Shape {
         homes: 3,
         topics: 2,
-        partitions: 2,
+        partitions: 1,
         groups: 2,
         newer,
         older,
-        before: 500,
-        skew: 40,
+        before: 300,
+        skew: 120,
         knows_open: true,
         is_rough: true,
     }
@@ -145,7 +150,9 @@ fn busy(newer: usize, older: usize) -> Shape {
 /// How many of so many runs are wrong without a word, and are called transactional.
 fn wrong(runs: u64, shape: Shape, order: Order, rules: Rules) -> usize {
     let is_wrong = |outcome: &Outcome| outcome.cuts.level == Level::Transactional && !outcome.violations.is_empty();
-    (0..runs).filter(|seed| is_wrong(&run(*seed, shape, order, rules))).count()
+    (0..runs)
+        .filter(|seed| is_wrong(&run(*seed, shape, order, rules)))
+        .count()
 }
 
 #[test]
@@ -154,31 +161,32 @@ fn without_any_one_rule_the_checker_objects() {
     let ablations = [
         ("R1", Rules { late: false, ..all }, busy(5, 0), 40),
         ("R2", Rules { commits: false, ..all }, busy(5, 0), 300),
-        ("R3", Rules { completes: false, ..all }, busy(5, 0), 300),
+        (
+            "R3",
+            Rules {
+                completes: false,
+                ..all
+            },
+            busy(5, 0),
+            300,
+        ),
         ("R4", Rules { offsets: false, ..all }, busy(5, 0), 40),
-        ("the accept test", Rules { accept_test: false, ..all }, busy(0, 5), 300),
+        (
+            "the accept test",
+            Rules {
+                accept_test: false,
+                ..all
+            },
+            busy(0, 5),
+            300,
+        ),
     ];
     for (name, rules, shape, runs) in ablations {
         let wrong = wrong(runs, shape, Order::CoordinatorsFirst, rules);
         println!("without {name}: {wrong} of {runs} runs are wrong");
+        assert!(wrong > 0, "without {name}");
     }
     let wrong = wrong(40, busy(5, 0), Order::CoordinatorsLast, all);
     println!("with the coordinators captured last: {wrong} of 40 runs are wrong");
-}
-
-#[test]
-fn zzz_stats() {
-    let mut decided = 0; let mut committed = 0; let mut contents = 0; let mut fences = 0; let mut cutback = std::collections::BTreeMap::new();
-    for seed in 0..100 {
-        let mut world = World::new(seed, busy(4, 1));
-        world.steps(500);
-        decided += world.transactions.iter().filter(|t| t.outcome.is_some()).count();
-        committed += world.transactions.iter().filter(|t| t.acknowledged.is_some() && t.asked == Some(true)).count();
-        fences += world.transactions.iter().filter(|t| t.outcome == Some(false) && t.asked.is_none()).count();
-        contents += world.contents.len();
-        let snapshot = capture(&mut world, Order::CoordinatorsFirst);
-        let cuts = solve_by(&snapshot.capture, Rules::ALL);
-        for c in &cuts.cut_back { *cutback.entry(c.rule).or_insert(0) += 1; }
-    }
-    println!("per 100 runs: decided {decided} committed {committed} fenced {fences} contents {contents} {cutback:?}");
+    assert!(wrong > 0);
 }
