@@ -21,8 +21,9 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Makes the repository in `directory`. Nothing runs yet.
-    pub(crate) fn new(scene: &Scene, directory: &Path) -> Result<Self> {
+    /// Makes the repository in `directory`. Nothing runs yet. The coordinator is told of which cluster, so that a snapshot can be
+    /// asked for before the agent is there.
+    pub(crate) fn new(scene: &Scene, directory: &Path, cluster_id: &str) -> Result<Self> {
         let repository = directory.join("repository");
         let url = format!("file://{}", repository.display());
         let (operator, coordinator) = (directory.join("operator.key"), directory.join("coordinator.key"));
@@ -32,7 +33,12 @@ impl House {
                 .map_err(|error| BenchError::Unexpected(error.to_string()))
         };
         let recipients = (identity(&operator)?, identity(&coordinator)?);
-        let programs = Programs::new(&scene.bin, &directory.join("maxbrod"), &url)?.encrypted(&operator, &coordinator);
+        let programs = Programs::new(&scene.bin, &directory.join("maxbrod"), &url)?
+            .encrypted(&operator, &coordinator)
+            .coordinator_settings(&format!(
+                "cluster_id = \"{cluster_id}\"
+"
+            ));
         programs.maxbrod_ok(&[
             "init",
             "--recipient",

@@ -14,6 +14,8 @@ use maxbrod_kafka::{
 use crate::content::{BatchShape, batch};
 use crate::error::{BenchError, Result};
 
+/// The cluster id of every made-up node.
+pub(crate) const CLUSTER: &str = "bench";
 /// Kafka's default of `log.index.interval.bytes`.
 const INDEX_INTERVAL: u64 = 4096;
 const EPOCH: LeaderEpoch = LeaderEpoch(1);
@@ -51,7 +53,7 @@ impl NodeDisk {
         let io = |source| BenchError::io("writing a node's disk in", root, source);
         let log_dir = root.join("data");
         fs::create_dir_all(&log_dir).map_err(io)?;
-        let meta = format!("version=1\ncluster.id=bench\nnode.id={NODE}\ndirectory.id={DIRECTORY}\n");
+        let meta = format!("version=1\ncluster.id={CLUSTER}\nnode.id={NODE}\ndirectory.id={DIRECTORY}\n");
         fs::write(log_dir.join("meta.properties"), meta).map_err(io)?;
         let server_properties = root.join("server.properties");
         let text = format!(

@@ -6,9 +6,9 @@ use maxbrod_kafka::transaction_state::TransactionRecord;
 use maxbrod_kafka::{
     AbortedTransaction, BatchHeader, Batches, CheckpointId, ControlRecord, DirectoryId, LogDirEntry, MetaProperties,
     Offset, OffsetIndexEntry, Properties, QuorumState, Rebuild, Record, SegmentFile, SegmentLimits, ServerProperties,
-    TimeIndexEntry, TopicPartition, Uuid, clamp_leader_epochs, parse_clean_shutdown, parse_leader_epochs,
-    parse_offset_checkpoint, parse_partition_metadata, parse_producer_snapshot, records, write_clean_shutdown,
-    write_leader_epochs, write_offset_checkpoint, write_partition_metadata, write_producer_snapshot,
+    TimeIndexEntry, Uuid, clamp_leader_epochs, parse_clean_shutdown, parse_leader_epochs, parse_offset_checkpoint,
+    parse_partition_metadata, parse_producer_snapshot, records, write_clean_shutdown, write_leader_epochs,
+    write_offset_checkpoint, write_partition_metadata, write_producer_snapshot,
 };
 
 /// Puts right the CRC of every batch, up to where none can be.
@@ -16,7 +16,10 @@ pub(crate) fn with_crcs(data: &[u8]) -> Vec<u8> {
     let mut bytes = data.to_vec();
     let mut position = 0;
     while let Some(Ok(length)) = maxbrod_kafka::batch_length(&bytes[position..], 0) {
-        let Some(end) = usize::try_from(length).ok().and_then(|length| position.checked_add(length)) else {
+        let Some(end) = usize::try_from(length)
+            .ok()
+            .and_then(|length| position.checked_add(length))
+        else {
             break;
         };
         if end > bytes.len() {
@@ -37,7 +40,12 @@ pub fn batches(data: &[u8]) {
     for batch in Batches::new(&bytes, 0).map_while(Result::ok) {
         assert_eq!(batch.position, end, "no byte between two batches is passed over");
         end += batch.bytes.len() as u64;
-        let _ = (batch.base_offset(), batch.last_offset(), batch.next_offset(), batch.max_timestamp());
+        let _ = (
+            batch.base_offset(),
+            batch.last_offset(),
+            batch.next_offset(),
+            batch.max_timestamp(),
+        );
         if let Some(header) = &batch.header {
             let mut written = Vec::new();
             header.write(&mut written);
@@ -120,10 +128,16 @@ pub fn checkpoint_files(data: &[u8]) {
         let _ = clamp_leader_epochs(&entries, Offset(3), Offset(i64::MAX));
     }
     if let Some(id) = parse_partition_metadata(data) {
-        assert_eq!(parse_partition_metadata(write_partition_metadata(id).as_bytes()), Some(id));
+        assert_eq!(
+            parse_partition_metadata(write_partition_metadata(id).as_bytes()),
+            Some(id)
+        );
     }
     if let Some(epoch) = parse_clean_shutdown(data) {
-        assert_eq!(parse_clean_shutdown(write_clean_shutdown(epoch).as_bytes()), Some(epoch));
+        assert_eq!(
+            parse_clean_shutdown(write_clean_shutdown(epoch).as_bytes()),
+            Some(epoch)
+        );
     }
 }
 
@@ -149,7 +163,7 @@ pub fn names(data: &[u8]) {
     if let Some(id) = CheckpointId::parse(&name) {
         assert_eq!(CheckpointId::parse(&id.file_name()), Some(id));
     }
-    let _ = (LogDirEntry::of(&name), name.parse::<TopicPartition>());
+    let _ = LogDirEntry::of(&name);
     if let Ok(uuid) = name.parse::<Uuid>() {
         assert_eq!(uuid.to_string().parse(), Ok(uuid));
         let _ = DirectoryId(uuid).is_reserved();
@@ -165,7 +179,9 @@ fn key_and_value(data: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 }
 
 pub fn control_records(data: &[u8]) {
-    let Some((key, value)) = key_and_value(data) else { return };
+    let Some((key, value)) = key_and_value(data) else {
+        return;
+    };
     let record = Record {
         attributes: 0,
         timestamp_delta: 0,
@@ -187,7 +203,9 @@ pub fn control_records(data: &[u8]) {
 }
 
 pub fn coordinator_records(data: &[u8]) {
-    let Some((key, value)) = key_and_value(data) else { return };
+    let Some((key, value)) = key_and_value(data) else {
+        return;
+    };
     if let Ok(record) = TransactionRecord::decode(key, value)
         && let (Ok(key), Ok(value)) = (record.encode_key(), record.encode_value())
     {

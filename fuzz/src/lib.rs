@@ -8,7 +8,8 @@ mod metadata;
 mod repository;
 
 pub use kafka::{
-    batches, checkpoint_files, control_records, coordinator_records, indexes, names, producer_snapshot, properties, rebuild,
+    batches, checkpoint_files, control_records, coordinator_records, indexes, names, producer_snapshot, properties,
+    rebuild,
 };
 pub use metadata::{metadata_checkpoint, metadata_records, metadata_segment};
 pub use repository::{

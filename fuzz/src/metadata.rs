@@ -19,7 +19,11 @@ pub fn metadata_segment(data: &[u8]) {
     let bytes = with_crcs(data);
     let mut image = MetadataImage::new();
     let _ = image.apply_segment(&bytes, Offset(i64::MAX));
-    let _ = (image.partition_count(), image.highest_leader_epoch(), image.not_understood().count());
+    let _ = (
+        image.partition_count(),
+        image.highest_leader_epoch(),
+        image.not_understood().count(),
+    );
 }
 
 pub fn metadata_checkpoint(data: &[u8]) {
@@ -29,8 +33,15 @@ pub fn metadata_checkpoint(data: &[u8]) {
         epoch: LeaderEpoch(1 << 20),
     };
     if let Ok(checkpoint) = Checkpoint::decode(end, &bytes)
-        && let Ok(written) = encode_checkpoint(&checkpoint.image, &checkpoint.quorum, checkpoint.last_contained_log_timestamp)
+        && let Ok(written) = encode_checkpoint(
+            &checkpoint.image,
+            &checkpoint.quorum,
+            checkpoint.last_contained_log_timestamp,
+        )
     {
-        assert!(Checkpoint::decode(end, &written).is_ok(), "what was written can be read");
+        assert!(
+            Checkpoint::decode(end, &written).is_ok(),
+            "what was written can be read"
+        );
     }
 }

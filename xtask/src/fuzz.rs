@@ -52,6 +52,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         let input = std::path::absolute(input).map_err(|error| error.to_string())?;
         return run_program(command(&cargo_fuzz, target).arg(input));
     }
+    // What can't be built is no finding.
+    let mut build = Command::new(&cargo_fuzz);
+    prepare(&mut build, "build");
+    if let [only] = targets.as_slice() {
+        build.arg(only);
+    }
+    run_program(&mut build)?;
     let mut failed = Vec::new();
     for target in &targets {
         if !fuzz(&cargo_fuzz, &directory, target, &request)? {
@@ -100,15 +107,18 @@ fn fuzz(cargo_fuzz: &Path, directory: &Path, target: &str, request: &Request) ->
     Ok(true)
 }
 
-/// `cargo fuzz run`, with the compiler of the workspace, in a target directory of its own.
 fn command(cargo_fuzz: &Path, target: &str) -> Command {
     let mut command = Command::new(cargo_fuzz);
+    prepare(&mut command, "run").arg(target);
+    command
+}
+
+/// `cargo fuzz`, with the compiler of the workspace, in a target directory of its own.
+fn prepare<'a>(command: &'a mut Command, what: &str) -> &'a mut Command {
     command
         .current_dir(workspace::root())
-        .args(["run", "--sanitizer", "none", "--fuzz-dir", "fuzz", "--target-dir"])
+        .args([what, "--sanitizer", "none", "--fuzz-dir", "fuzz", "--target-dir"])
         .arg(workspace::target().join("fuzz"))
-        .arg(target);
-    command
 }
 
 /// The names of all targets.

@@ -8,7 +8,7 @@ use crate::content::{BatchShape, Content};
 use crate::error::{BenchError, Result};
 use crate::house::{AGENT, House};
 use crate::machine;
-use crate::node_disk::{NodeDisk, TopicShape};
+use crate::node_disk::{CLUSTER, NodeDisk, TopicShape};
 use crate::row::{Row, Unit};
 use crate::scene::Scene;
 use crate::spread::{Pairs, Samples};
@@ -61,7 +61,7 @@ fn run(scene: &Scene, content: Content, named: &str, limit: f64) -> Result<Vec<R
         let house_directory = directory.path().join(format!("house-{round}"));
         std::fs::create_dir_all(&house_directory)
             .map_err(|source| BenchError::io("making", &house_directory, source))?;
-        let mut house = House::new(scene, &house_directory)?;
+        let mut house = House::new(scene, &house_directory, CLUSTER)?;
 
         let first = measure_cpu(|| back_up(&mut house, &disk))?;
         stored = size_of(&house.repository)?;

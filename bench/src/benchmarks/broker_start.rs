@@ -38,7 +38,7 @@ pub(super) fn run(scene: &Scene) -> Result<Vec<Row>> {
     let bootstrap = cluster.bootstrap_servers();
     producer::fill(&distribution, directory.path(), &bootstrap, "topic", PARTITIONS, BYTES)?;
 
-    let mut house = House::new(scene, directory.path())?;
+    let mut house = House::new(scene, directory.path(), cluster.cluster_id())?;
     house.programs.start_coordinator()?;
     for node in cluster.nodes() {
         house.programs.start_agent(node)?;

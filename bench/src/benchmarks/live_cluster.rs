@@ -48,7 +48,7 @@ pub(super) fn run(scene: &Scene) -> Result<Vec<Row>> {
     let bootstrap = cluster.bootstrap_servers();
     let probe = Probe::start(&distribution, directory.path(), &bootstrap, "loaded", LOADED, RATE)?;
 
-    let mut house = House::new(scene, directory.path())?;
+    let mut house = House::new(scene, directory.path(), cluster.cluster_id())?;
     house.programs.start_coordinator()?;
     for node in cluster.nodes() {
         house.programs.start_agent(node)?;

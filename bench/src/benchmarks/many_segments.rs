@@ -7,7 +7,7 @@ use crate::content::{BatchShape, Content};
 use crate::error::{BenchError, Result};
 use crate::house::{AGENT, House, number};
 use crate::machine;
-use crate::node_disk::{NodeDisk, TopicShape};
+use crate::node_disk::{CLUSTER, NodeDisk, TopicShape};
 use crate::row::{Row, Unit};
 use crate::scene::Scene;
 use crate::spread::{Pairs, Samples};
@@ -20,7 +20,7 @@ const PER_PARTITION: u32 = 100;
 pub(super) fn run(scene: &Scene) -> Result<Vec<Row>> {
     let directory = scene.directory("many-segments")?;
     let disk = NodeDisk::write(&directory.path().join("node"), &topics(scene.segments))?;
-    let mut house = House::new(scene, directory.path())?;
+    let mut house = House::new(scene, directory.path(), CLUSTER)?;
     house.start(&disk)?;
     let begun = Instant::now();
     let first = house.snapshot()?;
@@ -35,7 +35,7 @@ pub(super) fn run(scene: &Scene) -> Result<Vec<Row>> {
         let begun = Instant::now();
         let created = house.snapshot()?;
         let ours = begun.elapsed();
-        if number(&created, "new_bytes")? > 0 {
+        if number(&created, "read_bytes")? > 0 {
             return Err(BenchError::Unexpected(format!("something was new: {created}")));
         }
         machine::make_cold()?;
