@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 
 use maxbrod_kafka::{Batch, Records, decompress};
 
-/// The most that the records of one batch may unfold to.
-const LARGEST_BATCH: usize = 64 << 20;
+/// The most that the records of one batch may unfold to. Coordinators write a megabyte at once unless told otherwise.
+const LARGEST_BATCH: usize = 32 << 20;
 
 /// A record: offset, key and value. Equal to those with the same key, so that a set holds the last one of each.
 #[derive(Clone, Debug)]

@@ -136,8 +136,12 @@ impl Followers {
         }
         let more = follower.read_ahead(catalog, replica, &self.throttle, STEP);
         let more = more.unwrap_or_else(|error| {
-            tracing::warn!(%error, "transactions cannot be followed; trying again in a minute");
-            follower.rest(now + REST_FAILED);
+            let rest = match &error {
+                RecordsError::TooMany { .. } => REST_LARGE,
+                _ => REST_FAILED,
+            };
+            tracing::warn!(%error, "transactions cannot be followed; trying again in {} s", rest.as_secs());
+            follower.rest(now + rest);
             None
         });
         slot.measure(&follower);

@@ -249,7 +249,8 @@ fn a_topic_that_was_made_again_is_another_one() {
     let node = Node::new();
     put(&mut node.log(), "old", "1");
     node.pass();
-    fs::remove_dir_all(node.disk.path("d1/__transaction_state-0")).unwrap();
+    let deleted = "d1/__transaction_state-0.0123456789abcdef0123456789abcdef-delete";
+    fs::rename(node.disk.path("d1/__transaction_state-0"), node.disk.path(deleted)).unwrap();
     let other = topic_id("recreated");
     let mut log = Log::create(&node.disk.path("d1/__transaction_state-0"), other, 0);
     put(&mut log, "new", "1");

@@ -24,16 +24,16 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn moment(moment: &Moment<'_>) -> Self {
+    fn moment(replica: &Replica, moment: &Moment<'_>) -> Self {
         let mut told = Self::default();
-        told.states = told.take(&moment.states);
-        told.records = told.take(&moment.records);
+        told.states = told.take(replica, &moment.states);
+        told.records = told.take(replica, &moment.records);
         told
     }
 
-    fn records(entries: &[Entry]) -> Self {
+    fn records(replica: &Replica, entries: &[Entry]) -> Self {
         let mut told = Self::default();
-        told.records = told.take(&entries.iter().collect::<Vec<_>>());
+        told.records = told.take(replica, &entries.iter().collect::<Vec<_>>());
         told
     }
 
@@ -45,14 +45,15 @@ impl Told {
     }
 
     /// All of them share one allocation.
-    fn take(&mut self, entries: &[&Entry]) -> Vec<wire::CoordinatorRecord> {
+    fn take(&mut self, replica: &Replica, entries: &[&Entry]) -> Vec<wire::CoordinatorRecord> {
         let length = |entry: &Entry| entry.key().len() + entry.value().map_or(0, <[u8]>::len);
         let mut bytes = Vec::with_capacity(entries.iter().map(|entry| length(entry)).sum());
         let mut fitting = Vec::with_capacity(entries.len());
         for entry in entries {
             if length(entry) > LARGEST_RECORD {
                 self.error = format!(
-                    "report the record at offset {}: it is larger than {LARGEST_RECORD} bytes",
+                    "report the record of {} at offset {}: it is larger than {LARGEST_RECORD} bytes",
+                    replica.name(),
                     entry.offset
                 );
                 continue;
@@ -111,13 +112,13 @@ fn tell(
 ) -> Result<Option<Told>, RecordsError> {
     let catalog = &context.catalog;
     if topic == CoordinatorTopic::TransactionState {
-        let show = |moment: Moment<'_>| Told::moment(&moment);
+        let show = |moment: Moment<'_>| Told::moment(replica, &moment);
         let now = Instant::now();
         context
             .followers
             .with_moment(catalog, replica, since, observed, now, show)
     } else {
         let entries = records_since(catalog, replica, topic, since, observed)?;
-        Ok(entries.map(|entries| Told::records(&entries)))
+        Ok(entries.map(|entries| Told::records(replica, &entries)))
     }
 }
