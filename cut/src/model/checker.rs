@@ -54,6 +54,7 @@ pub(super) fn check(world: &World, snapshot: &Snapshot, cuts: &Cuts) -> Vec<Viol
         world,
         snapshot,
         logs: &logs,
+        writers: world.writers(),
     };
     checker.hanging(&mut violations);
     checker.transactions(&mut violations);
@@ -197,6 +198,8 @@ struct Checker<'a> {
     world: &'a World,
     snapshot: &'a Snapshot,
     logs: &'a BTreeMap<usize, Restored<'a>>,
+    /// Which id wrote what within a transaction.
+    writers: BTreeMap<usize, usize>,
 }
 
 /// What became of something that was written.
@@ -294,7 +297,7 @@ impl Checker<'_> {
                     if self.seen(*log, *content) == Seen::Missing {
                         let mut concerns = concerns.clone();
                         concerns.push(partition_name(self.world, *log));
-                        concerns.extend(self.writer(*log, *content));
+                        concerns.extend(self.writers.get(content).map(|id| id_name(*id)));
                         violations.push(Violation {
                             what: format!("transaction {number} is there, and content {content} that it read is not"),
                             concerns,
@@ -305,20 +308,10 @@ impl Checker<'_> {
         }
     }
 
-    /// The id that wrote something.
-    fn writer(&self, log: usize, content: usize) -> Option<String> {
-        let wrote = |transaction: &&super::world::Transaction| transaction.wrote.contains(&(log, content));
-        self.world
-            .transactions
-            .iter()
-            .find(wrote)
-            .map(|transaction| id_name(transaction.id))
-    }
-
     fn acknowledged(&self, violations: &mut Vec<Violation>) {
         for (number, content) in self.world.contents.iter().enumerate() {
             let was_acknowledged = content.acknowledged.is_some_and(|at| at <= self.snapshot.began);
-            if !was_acknowledged || self.writer(content.log, number).is_some() {
+            if !was_acknowledged || self.writers.contains_key(&number) {
                 continue;
             }
             if self.seen(content.log, number) == Seen::Missing {

@@ -379,7 +379,9 @@ impl World {
             }
         }
         // All must be acknowledged first (F2), and what an election took away is sent again.
-        if is_commit && waits_for.is_none() {
+        // Once a commit was asked for, it may be decided, and nothing else can be asked for.
+        let was_asked = self.transactions[work.transaction].asked.is_some();
+        if is_commit && waits_for.is_none() && !was_asked {
             for content in work.unacknowledged.clone() {
                 let Content { log, batch, .. } = self.contents[content];
                 match self.logs[log].fate(batch) {

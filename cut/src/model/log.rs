@@ -145,16 +145,14 @@ impl Log {
         if follower == self.leader {
             return;
         }
-        let leading = self.leading().to_vec();
+        let leading = std::mem::take(&mut self.replicas[self.leader]);
         let of = &mut self.replicas[follower];
         // What it has and the leader has not is truncated (KIP-320).
-        let shared = of
-            .iter()
-            .zip(&leading)
-            .take_while(|(one, other)| Rc::ptr_eq(one, other))
-            .count();
+        let both = of.iter().zip(&leading).skip(self.committed);
+        let shared = self.committed + both.take_while(|(one, other)| Rc::ptr_eq(one, other)).count();
         of.truncate(shared);
-        of.extend(leading.into_iter().skip(shared).take(batches));
+        of.extend(leading.iter().skip(shared).take(batches).cloned());
+        self.replicas[self.leader] = leading;
     }
 
     pub(super) fn commit(&mut self) {

@@ -190,3 +190,73 @@ fn without_any_one_rule_the_checker_objects() {
     println!("with the coordinators captured last: {wrong} of 40 runs are wrong");
     assert!(wrong > 0);
 }
+
+#[test]
+#[ignore = "debug"]
+fn look() {
+    let seed = 17307424705706315113;
+    let shape = Shape {
+        homes: 1,
+        topics: 3,
+        partitions: 2,
+        groups: 2,
+        newer: 5,
+        older: 0,
+        before: 263,
+        skew: 112,
+        knows_open: false,
+        is_rough: true,
+    };
+    let mut world = World::new(seed, shape);
+    world.steps(shape.before);
+    let snapshot = capture(&mut world, Order::CoordinatorsFirst);
+    let cuts = solve_by(&snapshot.capture, Rules::ALL);
+    for v in check(&world, &snapshot, &cuts) {
+        println!("VIOLATION {}", v.what);
+    }
+    for c in &cuts.cut_back {
+        println!(
+            "{:?} {} {} -> {} {}",
+            c.rule, c.partition.topic_id, c.from, c.to, c.cause
+        );
+    }
+    for p in &snapshot.capture.partitions {
+        println!(
+            "{}-{} start {:?} end {:?} cut {:?}",
+            p.topic,
+            p.key.partition,
+            p.start.unwrap().offset(),
+            p.end.offset(),
+            cuts.cuts[&p.key].offset()
+        );
+    }
+    for log in &world.logs {
+        println!(
+            "log {}-{} inc {} deleted {}",
+            log.topic, log.partition, log.incarnation, log.is_deleted
+        );
+        for b in log.leading() {
+            match &b.body {
+                super::log::Body::State { id, meta } if *id == 0 || *id == 4 => println!(
+                    "  {} id{} ({} {}) {:?} v{} {:?} tx{:?}",
+                    b.base, id, meta.producer, meta.epoch, meta.status, meta.version, meta.parts, meta.transaction
+                ),
+                super::log::Body::Data { transaction, .. } => {
+                    println!("  {} ({} {}) data tx{transaction}", b.base, b.producer, b.epoch)
+                }
+                super::log::Body::Commit {
+                    transaction: Some(transaction),
+                    ..
+                } => println!("  {} ({} {}) commit tx{transaction}", b.base, b.producer, b.epoch),
+                super::log::Body::Marker {
+                    transaction, is_commit, ..
+                } => println!(
+                    "  {} ({} {}) marker {is_commit} tx{transaction}",
+                    b.base, b.producer, b.epoch
+                ),
+                _ => {}
+            }
+        }
+    }
+    println!("{:?}", world.transactions[19]);
+}

@@ -371,6 +371,17 @@ impl World {
         }
     }
 
+    /// Which transactional id wrote what.
+    pub(super) fn writers(&self) -> BTreeMap<usize, usize> {
+        let wrote = |of: &Transaction| {
+            of.wrote
+                .iter()
+                .map(|(_, content)| (*content, of.id))
+                .collect::<Vec<_>>()
+        };
+        self.transactions.iter().flat_map(wrote).collect()
+    }
+
     fn time_out(&mut self) {
         let home = self.dice.below(self.shape.homes);
         let log = self.places[&(0, home)];

@@ -62,11 +62,11 @@ pub(super) fn align(
         lattice.attribute(strand.partition)
     };
     let aligned = match openness.is_open() {
-        Certainty::Unknown => match (matching(Openness::closed()), matching(openness)) {
+        Certainty::Unknown => match (matching(Openness::closed()), matching(openness.clone())) {
             (Ok(one), Ok(other)) => Ok(either(&one, &other)),
             (one, other) => one.or(other),
         },
-        Certainty::Yes | Certainty::No => matching(openness),
+        Certainty::Yes | Certainty::No => matching(openness.clone()),
     };
     Ok(early.iter().map(before_anchor).chain(aligned?).collect())
 }
@@ -131,14 +131,13 @@ impl<'a> Lattice<'a> {
         let mut markers = Vec::new();
         let mut records = None;
         for run in late {
-            // An opening that is not known is supposed to be one here; that it was closed is looked at apart.
-            let was_open = openness.is_open() != Certainty::No;
-            let (_, first_offset) = openness.take(run);
+            let (was_open, first_offset) = openness.take(run);
             match run.kind.is_commit() {
                 Some(is_commit) => markers.push(Marker {
                     run,
                     is_commit,
-                    is_effective: was_open,
+                    // What is not known is supposed to be open here; that it was closed is looked at apart.
+                    is_effective: was_open != Certainty::No,
                     first_offset,
                     records: records.take(),
                 }),

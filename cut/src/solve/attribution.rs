@@ -1,5 +1,9 @@
 //! Which transaction each run belongs to.
 
+use std::collections::BTreeMap;
+
+use maxbrod_kafka::ProducerId;
+
 use super::ids::{BEFORE, NEVER, TransactionalId, TransactionalIds};
 use super::runs::{Opening, Strand};
 use crate::capture::{TransactionalRun, TransactionalRunKind};
@@ -60,55 +64,80 @@ pub(super) fn by_epoch(strand: &Strand, id: &TransactionalId, ids: &Transactiona
     attributed
 }
 
-/// Whether a transaction is open, run after run.
-#[derive(Clone, Copy, Debug)]
+/// Whether transactions are open, run after run. Each producer id has its own: an id that gave one up can have markers of the
+/// old one repeated while it writes with the new one.
+#[derive(Clone, Debug)]
 pub(super) struct Openness {
-    state: Certainty,
+    /// What is not seen yet: closed, or not known.
+    unseen: Certainty,
+    seen: BTreeMap<ProducerId, Open>,
+}
+
+/// An open transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    is_open: bool,
     first_offset: Option<i64>,
-    /// Whether nothing was seen yet that tells.
-    is_unknown_before: bool,
 }
 
 impl Openness {
     pub(super) fn of(opening: Opening) -> Self {
-        match opening {
-            Opening::Closed => Self::closed(),
-            Opening::Open(transaction) => Self {
-                state: Certainty::Yes,
+        let unseen = match opening {
+            Opening::Closed | Opening::Open(_) => Certainty::No,
+            Opening::Unknown => Certainty::Unknown,
+        };
+        let mut seen = BTreeMap::new();
+        if let Opening::Open(transaction) = opening {
+            let open = Open {
+                is_open: true,
                 first_offset: Some(transaction.first_offset.0),
-                is_unknown_before: false,
-            },
-            Opening::Unknown => Self {
-                state: Certainty::Unknown,
-                first_offset: None,
-                is_unknown_before: true,
-            },
+            };
+            seen.insert(transaction.producer_id, open);
         }
+        Self { unseen, seen }
     }
 
     pub(super) fn closed() -> Self {
-        Self {
-            state: Certainty::No,
-            first_offset: None,
-            is_unknown_before: false,
+        Self::of(Opening::Closed)
+    }
+
+    /// Whether any transaction is open.
+    pub(super) fn is_open(&self) -> Certainty {
+        match self.seen.values().any(|of| of.is_open) {
+            true => Certainty::Yes,
+            false if self.seen.is_empty() => self.unseen,
+            false => Certainty::No,
         }
     }
 
-    pub(super) fn is_open(&self) -> Certainty {
-        self.state
+    /// Whether one of this producer is.
+    fn is_open_of(&self, producer: ProducerId) -> Certainty {
+        match self.seen.get(&producer) {
+            Some(of) if of.is_open => Certainty::Yes,
+            Some(_) => Certainty::No,
+            None => self.unseen,
+        }
     }
 
     /// Whether the run, if it is a marker, ends a transaction, and where that one began.
     pub(super) fn take(&mut self, run: &TransactionalRun) -> (Certainty, Option<i64>) {
+        let is_open = self.is_open_of(run.producer_id);
+        let first_offset = self.seen.get(&run.producer_id).and_then(|of| of.first_offset);
         if run.kind.is_commit().is_some() {
-            let before = (self.state, self.first_offset);
-            *self = Self::closed();
-            return before;
+            let closed = Open {
+                is_open: false,
+                first_offset: None,
+            };
+            self.seen.insert(run.producer_id, closed);
+            return (is_open, first_offset);
         }
-        if self.state != Certainty::Yes {
-            // Where it is not known whether one was open, this need not be the first record.
-            self.first_offset = (!self.is_unknown_before).then_some(run.base_offset.0);
-            self.state = Certainty::Yes;
+        if is_open != Certainty::Yes {
+            let open = Open {
+                is_open: true,
+                // Where it is not known whether one was open, this need not be the first record.
+                first_offset: (is_open == Certainty::No).then_some(run.base_offset.0),
+            };
+            self.seen.insert(run.producer_id, open);
         }
         (Certainty::No, None)
     }
