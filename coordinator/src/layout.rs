@@ -57,8 +57,6 @@ pub struct Partition {
     pub leader_epoch: LeaderEpoch,
     /// ISR ∪ ELR, ascending: the replicas that hold everything that was acknowledged (DESIGN §3.4).
     pub members: Vec<NodeId>,
-    /// Whether the leader was elected unclean and has not recovered yet (KIP-704).
-    pub recovering: bool,
 }
 
 impl Layout {
@@ -133,17 +131,7 @@ impl Partition {
             leader: Some(record.leader).filter(|leader| leader.0 >= 0),
             leader_epoch: record.leader_epoch,
             members: members.into_iter().collect(),
-            recovering: record.leader_recovery_state == 1,
         }
-    }
-
-    /// Whether the present leader was not in sync before: what only the others held is lost in the cluster itself.
-    pub fn is_unclean_after(&self, before: &Self) -> bool {
-        let elected = self.leader_epoch != before.leader_epoch;
-        let out_of_sync = self.leader.is_some_and(|leader| !before.members.contains(&leader));
-        // An unclean leader is alone in sync at first. (So is one that a reassignment just left alone: between two looks that
-        // cannot be told apart, and saying too much is better than too little.)
-        (self.recovering && !before.recovering) || (elected && out_of_sync && self.members.len() == 1)
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maxbrod_kafka::metadata::{MetadataImage, Position, Quorum as Voting};
-use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
+use maxbrod_kafka::{LeaderEpoch, NodeId, Offset, PartitionId, TopicId};
 use thiserror::Error;
 
 pub use reading::{Answer, Question, Reading};
@@ -91,6 +91,9 @@ pub struct Metadata {
     pub voting: Voting,
     /// When the last record was appended, in milliseconds since 1970.
     pub timestamp: i64,
+    /// Unclean elections that were read of, each partition's last one: who was elected, and the offset of the record. What lies
+    /// in a checkpoint is not known.
+    pub unclean_elections: Arc<BTreeMap<(TopicId, PartitionId), (Offset, NodeId)>>,
 }
 
 impl Quorum {
@@ -177,7 +180,10 @@ impl Quorum {
             None if at.is_none() && !self.nodes.is_empty() => Some(Metadata::of_nothing()),
             None => None,
         };
-        let Some(adopted) = adopted else { return Ok(false) };
+        let Some(mut adopted) = adopted else { return Ok(false) };
+        if let Some(before) = self.folded.take() {
+            adopted.unclean_elections = before.unclean_elections;
+        }
         self.trim(adopted.at);
         self.folded = Some(adopted);
         Ok(true)

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use maxbrod_cut::Level;
-use maxbrod_kafka::NodeId;
+use maxbrod_kafka::{NodeId, Offset};
 
 pub use command::{Assign, Command, CutOrder, Query, QueryPartition, RunHooks, Ship, SourceOrder};
 pub use event::{BaseSummary, Event, Moment, OpenRun, Phase, Report, Reports, Seen, ShipFailure, Standing, View};
@@ -117,6 +117,8 @@ pub struct Sequencer {
     last_reading: u64,
     reading: bool,
     looked: Moment,
+    /// Unclean elections before this offset of the metadata were said in a snapshot.
+    losses_said: Offset,
     snapshot: Option<Snapshot>,
 }
 
@@ -135,6 +137,7 @@ impl Sequencer {
             last_reading: 0,
             reading: false,
             looked: Moment::default(),
+            losses_said: Offset(0),
             snapshot: None,
         }
     }

@@ -66,7 +66,7 @@ impl Scene {
     }
 }
 
-/// Where cargo puts what it builds: this test's executable is in `<target>/<profile>/deps`.
+/// Where cargo puts what it builds.
 fn target_dir() -> PathBuf {
     profile_dir()
         .parent()
@@ -76,9 +76,10 @@ fn target_dir() -> PathBuf {
 /// Where the executables are.
 pub fn profile_dir() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    executable
-        .ancestors()
-        .nth(2)
+    // Tests lie in a folder of their own there.
+    let folder = executable.parent().filter(|folder| !folder.ends_with("deps"));
+    folder
+        .or(executable.ancestors().nth(2))
         .map_or_else(|| PathBuf::from("target/debug"), Path::to_owned)
 }
 

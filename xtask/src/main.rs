@@ -24,6 +24,7 @@ cargo xtask test [--fast|--real] [FILTER]  every test, fast ones first, then tho
 cargo xtask lint                           formatting, clippy, documentation, licences, file lengths
 cargo xtask package                        a release build as a tar.gz under target/package
 cargo xtask soak [--rounds N] [FILTER]     the end-to-end tests on real clusters again and again, with a report
+cargo xtask soak --snapshots N [--seed S]  snapshots under full load while faults strike, each restored and judged
 cargo xtask bench [NAME…] [--help]         the numbers to hold, each measured against something else on this machine
 cargo xtask fuzz [TARGET…] [--seconds N]   every parser of outside bytes under libFuzzer; --list, --replay FILE, --seed N";
 

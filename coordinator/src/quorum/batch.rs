@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use maxbrod_cut::BatchEnd;
-use maxbrod_kafka::metadata::{BatchContent, Checkpoint, MetadataBatches, MetadataImage, Position, Quorum as Voting};
+use maxbrod_kafka::metadata::{
+    BatchContent, Checkpoint, MetadataBatches, MetadataImage, MetadataRecord, Position, Quorum as Voting,
+};
 use maxbrod_kafka::{Batches, ControlRecord, LeaderEpoch, NodeId, Offset};
 
 use super::Metadata;
+
+/// A partition's state while its uncleanly elected leader has not said yet that it goes on (KIP-704). The controller sets it with
+/// every unclean election, and only then.
+const RECOVERING: i8 = 1;
 
 /// One batch of the metadata log.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ impl Metadata {
             image: Arc::new(MetadataImage::new()),
             voting: Voting::Static,
             timestamp: 0,
+            unclean_elections: Arc::default(),
         }
     }
 
@@ -65,6 +72,7 @@ impl Metadata {
             image: Arc::new(checkpoint.image),
             voting: checkpoint.quorum,
             timestamp: checkpoint.last_contained_log_timestamp,
+            unclean_elections: Arc::default(),
         })
     }
 
@@ -73,10 +81,22 @@ impl Metadata {
         let image = Arc::make_mut(&mut self.image);
         for read in MetadataBatches::new(&batch.bytes, 0) {
             let read = read.map_err(|error| error.to_string())?;
-            if let BatchContent::Control(records) = &read.content {
-                for (_, record) in records {
-                    if let ControlRecord::KRaftVoters(voters) = record {
-                        self.voting = Voting::Dynamic(voters.clone());
+            match &read.content {
+                BatchContent::Control(records) => {
+                    for (_, record) in records {
+                        if let ControlRecord::KRaftVoters(voters) = record {
+                            self.voting = Voting::Dynamic(voters.clone());
+                        }
+                    }
+                }
+                BatchContent::Data(records) => {
+                    for (offset, record) in records {
+                        if let MetadataRecord::PartitionChange(change) = record
+                            && change.leader_recovery_state == RECOVERING
+                        {
+                            let key = (change.topic_id, change.partition_id);
+                            Arc::make_mut(&mut self.unclean_elections).insert(key, (*offset, change.leader));
+                        }
                     }
                 }
             }

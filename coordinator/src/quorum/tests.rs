@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use maxbrod_cut::BatchEnd;
 use maxbrod_kafka::metadata::MetadataRecord;
-use maxbrod_kafka::metadata::record::TopicRecord;
+use maxbrod_kafka::metadata::record::{PartitionChangeRecord, PartitionRecord, TopicRecord};
 use maxbrod_kafka::{
     Attributes, BatchBuilder, Batches, ControlRecord, DirectoryId, KRaftVersion, KRaftVersionRange, KRaftVoters,
     LeaderChange, SnapshotFooter, SnapshotHeader, TopicId, Uuid, Voter,
@@ -108,6 +108,14 @@ fn topic_batch(base: i64, epoch: i32, name: &str) -> Bytes {
         ..TopicRecord::default()
     };
     let value = MetadataRecord::from(topic).encode().unwrap();
+    BatchBuilder::new(Offset(base), LeaderEpoch(epoch))
+        .record(0, None, Some(&value))
+        .build()
+        .into()
+}
+
+fn batch_of(base: i64, epoch: i32, record: MetadataRecord) -> Bytes {
+    let value = record.encode().unwrap();
     BatchBuilder::new(Offset(base), LeaderEpoch(epoch))
         .record(0, None, Some(&value))
         .build()
@@ -228,6 +236,42 @@ fn what_a_majority_holds_is_the_image() {
     );
     // Everything is folded: what remains in memory is nothing, and the next reading transfers only what is new.
     assert!(quorum.nodes.values().all(|log| log.tail().len() == 0));
+}
+
+#[test]
+fn an_unclean_election_is_remembered_although_the_leader_recovered_since() {
+    let partition = PartitionRecord {
+        partition_id: PartitionId(0),
+        replicas: vec![NodeId(1), NodeId(2)],
+        isr: vec![NodeId(1)],
+        leader: NodeId(1),
+        ..PartitionRecord::default()
+    };
+    let topic_id = TopicId(Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'a']));
+    let change = |state| PartitionChangeRecord {
+        partition_id: PartitionId(0),
+        topic_id,
+        leader: NodeId(2),
+        isr: Some(vec![NodeId(2)]),
+        leader_recovery_state: state,
+        ..PartitionChangeRecord::default()
+    };
+    let partition = PartitionRecord { topic_id, ..partition };
+    let log = vec![
+        leader_batch(0, 1),
+        topic_batch(1, 1, "a"),
+        batch_of(2, 1, partition.into()),
+        batch_of(3, 1, change(1).into()),
+        batch_of(4, 1, change(0).into()),
+    ];
+    let disk = Disk {
+        checkpoint: None,
+        batches: log,
+    };
+    let (mut quorum, disks) = three([disk.clone(), disk.clone(), disk]);
+    let (metadata, _) = found(read(&mut quorum, &disks));
+    let known: Vec<_> = metadata.unclean_elections.iter().collect();
+    assert_eq!(known, [(&(topic_id, PartitionId(0)), &(Offset(3), NodeId(2)))]);
 }
 
 #[test]

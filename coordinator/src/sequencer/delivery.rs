@@ -26,9 +26,7 @@ impl Sequencer {
         }
         let cuts = maxbrod_cut::solve(&snapshot.captures.to_capture());
         snapshot.level = cuts.level.min(snapshot.captures.support(&view.standing));
-        if !snapshot.unclean.is_empty() {
-            snapshot.level = snapshot.level.min(Level::BestEffort);
-        }
+        snapshot.name_losses(view, self.losses_said);
         let mut parcels = Vec::new();
         for (key, cut) in &cuts.cuts {
             let Some(captured) = snapshot.captures.get(key) else {
@@ -212,6 +210,9 @@ impl Sequencer {
             open_run,
             committed: true,
         });
+        if let Some(view) = self.snapshot.as_ref().and_then(|snapshot| snapshot.view.as_ref()) {
+            self.losses_said = view.layout.offset;
+        }
         if let Some(next) = next {
             self.assignments.open(next);
             self.look(now, out);

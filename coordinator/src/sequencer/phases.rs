@@ -11,7 +11,7 @@ impl Sequencer {
         self.assign(now, out);
         let Some(snapshot) = &mut self.snapshot else { return };
         snapshot.times.began = now;
-        snapshot.look_for_losses(&view.layout);
+        snapshot.began_at = view.layout.offset;
         for topic in view.layout.topics.values().filter(|topic| topic.tiered) {
             snapshot.gap(
                 format!("topic {}", topic.name),
@@ -96,7 +96,6 @@ impl Sequencer {
     /// Compares the phase's reports with the metadata after them, and goes on when they agree.
     pub(super) fn settle(&mut self, view: &View, now: Moment, out: &mut Vec<Command>) {
         let Some(snapshot) = &mut self.snapshot else { return };
-        snapshot.look_for_losses(&view.layout);
         let Step::Phase(round) = &mut snapshot.step else { return };
         if !round.settle(&view.layout, &self.connected, &self.timing, now) {
             return;

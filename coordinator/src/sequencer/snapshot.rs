@@ -1,7 +1,6 @@
 //! The snapshot under way: its request, gathering and seeding, its end.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use maxbrod_cut::{CutBack, Cuts, Level, Note, PartitionKey};
@@ -13,7 +12,6 @@ use super::shipping::Shipping;
 use super::*;
 use crate::config::HookMoment;
 use crate::harvest::{HookResult, Times};
-use crate::layout::Layout;
 
 /// A snapshot from its request on.
 #[derive(Debug)]
@@ -25,10 +23,8 @@ pub(super) struct Snapshot {
     pub(super) captures: Captures,
     pub(super) gaps: BTreeSet<Gap>,
     pub(super) notes: Vec<Note>,
-    /// The layout that the last look at the metadata found.
-    pub(super) seen: Option<Arc<Layout>>,
-    /// Partitions that lost records in the cluster itself while the snapshot was taken.
-    pub(super) unclean: BTreeSet<PartitionKey>,
+    /// How far the metadata was when the phases began.
+    pub(super) began_at: Offset,
     /// Nodes without an agent, which the policy allows: nobody waits for them.
     pub(super) excused: BTreeSet<NodeId>,
     /// The metadata after the last phase: the snapshot's own.
@@ -86,8 +82,7 @@ impl Snapshot {
             captures: Captures::default(),
             gaps: BTreeSet::new(),
             notes: Vec::new(),
-            seen: None,
-            unclean: BTreeSet::new(),
+            began_at: Offset(0),
             excused: BTreeSet::new(),
             view: None,
             cuts: None,
@@ -133,26 +128,28 @@ impl Snapshot {
         }
     }
 
-    /// Compares the metadata with what it was when it was last looked at: an unclean election is no fault of the snapshot,
-    /// but what it made of transactions nobody can vouch for.
-    pub(super) fn look_for_losses(&mut self, layout: &Arc<Layout>) {
-        let before = self.seen.replace(Arc::clone(layout));
-        let Some(before) = before.filter(|before| before.offset != layout.offset) else {
-            return;
-        };
-        for (key, topic, partition) in layout.partitions() {
-            let was = before.partition(&key).map(|(_, was)| was);
-            if was.is_some_and(|was| partition.is_unclean_after(was)) && self.unclean.insert(key) {
-                let leader = partition.leader.unwrap_or(NodeId(-1));
-                self.notes.push(Note {
-                    partition: Some(key),
-                    text: format!(
-                        "{}-{}: node {leader} became its leader without being in sync (unclean election); records that only \
-                         the others held are lost in the cluster itself",
-                        topic.name, key.partition
-                    ),
-                });
+    /// Says where records were lost in the cluster itself since the last snapshot: that is no fault of this one, but what an
+    /// unclean election in the middle of it made of transactions nobody can vouch for.
+    pub(super) fn name_losses(&mut self, view: &View, reported: Offset) {
+        for ((topic_id, partition), (at, leader)) in view.metadata.unclean_elections.iter() {
+            let key = PartitionKey {
+                topic_id: *topic_id,
+                partition: *partition,
+            };
+            if *at < reported || view.layout.partition(&key).is_none() {
+                continue;
             }
+            if *at >= self.began_at {
+                self.level = self.level.min(Level::BestEffort);
+            }
+            self.notes.push(Note {
+                partition: Some(key),
+                text: format!(
+                    "{}: node {leader} became its leader without being in sync (unclean election, metadata offset {at}); \
+                     records that only the others held are lost in the cluster itself",
+                    view.layout.name_of(&key)
+                ),
+            });
         }
     }
 

@@ -21,7 +21,6 @@ fn layout(partitions: &[(Option<i32>, Vec<i32>)]) -> Layout {
                 leader: leader.map(NodeId),
                 leader_epoch: LeaderEpoch(0),
                 members,
-                recovering: false,
             };
             (PartitionId(index as i32), state)
         })

@@ -8,5 +8,6 @@
 
 mod bad_input;
 mod interrupted;
+mod moment;
 mod round_trip;
 mod tour;

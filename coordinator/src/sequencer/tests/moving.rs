@@ -189,6 +189,10 @@ fn an_unclean_election_is_said_and_lowers_the_level() {
     let said = |note: &maxbrod_cut::Note| note.partition == Some(key(ORDERS, 0)) && note.text.contains("unclean");
     assert!(harvest.notes.iter().any(said), "{:?}", harvest.notes);
     assert!(harvest.level < Level::Transactional);
+    // It is said once; a later snapshot is of what is left, and that is whole.
+    world.create();
+    let harvest = world.harvest.as_ref().expect("committed");
+    assert_eq!((harvest.notes.len(), harvest.level), (0, Level::Transactional));
 }
 
 #[test]

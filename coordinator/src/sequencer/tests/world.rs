@@ -59,6 +59,7 @@ pub(super) struct World {
     pub(super) ships: Vec<Ship>,
     pub(super) assigns: Vec<Assign>,
     pub(super) progress: Vec<Progress>,
+    unclean: BTreeMap<(TopicId, PartitionId), (Offset, NodeId)>,
     checkpoints: Option<Duration>,
     pub(super) in_pieces: bool,
     pub(super) hold_hooks: bool,
@@ -103,6 +104,7 @@ impl World {
             ships: Vec::new(),
             assigns: Vec::new(),
             progress: Vec::new(),
+            unclean: BTreeMap::new(),
             checkpoints: None,
             in_pieces: false,
             hold_hooks: false,
@@ -138,7 +140,6 @@ impl World {
                 leader: members.first().copied(),
                 leader_epoch: LeaderEpoch(9),
                 members,
-                recovering: false,
             };
             (PartitionId(index as i32), state)
         });
@@ -356,7 +357,10 @@ impl World {
                     let layout = Arc::new(self.layout.clone());
                     let view = View {
                         layout,
-                        metadata: Metadata::of_nothing(),
+                        metadata: Metadata {
+                            unclean_elections: Arc::new(self.unclean.clone()),
+                            ..Metadata::of_nothing()
+                        },
                         standing: self.standing.clone(),
                     };
                     Event::Metadata { reading, view }
@@ -550,6 +554,8 @@ impl World {
                     }
                 }
                 Twist::Usurp { key, leader } if phase == query.phase => {
+                    self.unclean
+                        .insert((key.topic_id, key.partition), (self.layout.offset, leader));
                     if let Some(state) = self.partition_mut(key) {
                         state.leader = Some(leader);
                         state.leader_epoch = LeaderEpoch(state.leader_epoch.0 + 1);
