@@ -1,6 +1,7 @@
 //! Snapshots of a cluster under load while something befalls it, each restored and judged by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,18 +47,21 @@ pub enum Fault {
     Compact,
     /// A partition's leader is elected uncleanly, and loses records.
     ElectUncleanly,
+    /// All of these, one right after the other.
+    Several(Vec<Fault>),
 }
 
 impl Fault {
     /// The topics about which nothing is promised any more once it has struck.
-    fn broken(&self) -> &'static [&'static str] {
+    fn broken(&self) -> Vec<&'static str> {
         match self {
-            Self::Recreate => &["reborn"],
-            Self::Delete => &["doomed"],
-            Self::ElectUncleanly => &["unclean"],
-            Self::DeleteRecords => &["shortened"],
-            Self::Compact => &["growing"],
-            _ => &[],
+            Self::Recreate => vec!["reborn"],
+            Self::Delete => vec!["doomed"],
+            Self::ElectUncleanly => vec!["unclean"],
+            Self::DeleteRecords => vec!["shortened"],
+            Self::Compact => vec!["growing"],
+            Self::Several(faults) => faults.iter().flat_map(Self::broken).collect(),
+            _ => Vec::new(),
         }
     }
 }
@@ -113,6 +117,7 @@ pub struct Trial {
     pub workload: Workload,
     load: Option<LoadHandle>,
     operator: Operator,
+    said: PathBuf,
     broken: BTreeSet<String>,
     count: u32,
     begun: Instant,
@@ -131,10 +136,13 @@ impl Trial {
         let mut load = cluster.client().load(&workload.load)?;
         load.wait_flowing(READY)?;
         cluster.mark_logs();
-        let programs = Backup::start(Backup::plain(scene.path())?, &cluster)?.programs;
+        let said = scene.path().join("hooks.jsonl");
+        let programs = Backup::plain(scene.path())?.coordinator_settings(&hooks(&said));
+        let programs = Backup::start(programs, &cluster)?.programs;
         let operator = cluster.client().operator()?;
         let trial = Self {
             operator,
+            said,
             cluster,
             programs,
             workload,
@@ -168,7 +176,7 @@ impl Trial {
             struck.map(|()| created)
         })?;
         // What was broken before the snapshot was asked for is broken in it; what is broken now may be.
-        self.broken.extend(fault.broken().iter().map(|&topic| topic.to_owned()));
+        self.broken.extend(fault.broken().into_iter().map(str::to_owned));
         let broken = self.broken.clone();
         mend(&mut self.cluster, &mut self.operator, &fault)?;
         // Exit code 3: there are gaps, which are named.
@@ -204,6 +212,23 @@ impl Trial {
         Ok(taken)
     }
 
+    /// What the application's hook was told so far, one document each time.
+    pub fn told_to_hooks(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.said).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Puts the same load on the cluster again: the same transactional ids, groups and topics go on.
+    pub fn go_on(&mut self, time: Duration) -> Result<(), LabError> {
+        let mut load = self.cluster.client().load(&self.workload.load)?;
+        load.wait_flowing(READY)?;
+        self.load = Some(load);
+        thread::sleep(time);
+        self.stop_load()
+    }
+
     /// Ends the load. What clients were told is complete then.
     pub fn stop_load(&mut self) -> Result<(), LabError> {
         if let Some(load) = self.load.take() {
@@ -221,6 +246,11 @@ impl Trial {
         self.programs.restore(&self.cluster, &taken.id)?;
         self.cluster.mark_logs();
         self.cluster.start_and_wait(READY)?;
+        self.judge(scene, taken)
+    }
+
+    /// Judges whether the cluster as it is holds one moment of what it was when the snapshot was taken, and what came after.
+    pub fn judge(&self, scene: &Scene, taken: &Taken) -> Result<Verdict, LabError> {
         let client = self.cluster.client();
         let undecided = client.undecided(ENDING)?;
         let dump = client.dump(&scene.path().join("restored.dump"), None)?;
@@ -234,11 +264,7 @@ impl Trial {
             options: &Options::of(&description),
             broken: &taken.broken,
         });
-        self.tell(&format!(
-            "{:?} restored, {} undecided: {verdict}",
-            taken.fault,
-            undecided.len()
-        ));
+        self.tell(&format!("{:?}: {} undecided, {verdict}", taken.fault, undecided.len()));
         Ok(verdict)
     }
 
@@ -249,6 +275,15 @@ impl Trial {
         self.cluster.kill();
         Ok(())
     }
+}
+
+/// An application that keeps what it is told.
+fn hooks(said: &Path) -> String {
+    format!(
+        "[[hooks]]\nname = \"application\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {0}; echo >> {0}\"]\n\
+         moments = [\"start\", \"cut\", \"commit\", \"abort\"]\n",
+        said.display()
+    )
 }
 
 /// What an operator does; nothing for faults that befall processes. Read from the cluster beforehand, so that the blow itself
@@ -282,6 +317,10 @@ fn actions(cluster: &Cluster, fault: &Fault) -> Result<Vec<Action>, LabError> {
             topic: "growing".into(),
             configs: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
         }],
+        Fault::Several(faults) => {
+            let each: Result<Vec<_>, _> = faults.iter().map(|fault| actions(cluster, fault)).collect();
+            each?.concat()
+        }
         Fault::None | Fault::Kill(_) | Fault::Restart(_) | Fault::Truncate(_) | Fault::ElectUncleanly => Vec::new(),
     })
 }
@@ -290,7 +329,13 @@ fn strike(cluster: &mut Cluster, operator: &mut Operator, fault: &Fault, actions
     for action in actions {
         operator.change(action)?;
     }
+    befall(cluster, fault)
+}
+
+/// What befalls processes.
+fn befall(cluster: &mut Cluster, fault: &Fault) -> Result<(), LabError> {
     match fault {
+        Fault::Several(faults) => faults.iter().try_for_each(|fault| befall(cluster, fault)),
         Fault::Kill(node) => cluster.kill_node(*node),
         Fault::Restart(node) => {
             cluster.stop_node(*node)?;
@@ -339,6 +384,7 @@ fn mend(cluster: &mut Cluster, operator: &mut Operator, fault: &Fault) -> Result
         Fault::Reassign | Fault::MoveLogDirs => {
             operator.change(&Action::AwaitMoves { seconds: 60 })?;
         }
+        Fault::Several(faults) => return faults.iter().try_for_each(|fault| mend(cluster, operator, fault)),
         _ => {}
     }
     cluster.wait_ready(READY)

@@ -39,7 +39,7 @@ fn a_coordinator_does_not_build_on_what_is_damaged_and_goes_on_when_it_is_repair
     let id = created["id"].as_str().unwrap().to_owned();
     let repository = scene.path().join("repository");
     let folder = repository.join("clusters").join(cluster.cluster_id());
-    let root = folder.join("roots").join(created["run"].to_string());
+    let root = largest_file(&folder.join("roots"));
     let tree = largest_file(&folder.join("trees"));
     programs.stop("coordinator");
 
