@@ -214,7 +214,10 @@ impl MetaProperties {
 
     /// The file's text.
     pub fn render(&self) -> String {
-        let mut text = format!("version=1\ncluster.id={}\nnode.id={}\n", self.cluster_id, self.node_id);
+        let mut text = String::from("version=1\ncluster.id=");
+        // It is any text: unescaped, a line break in it would make settings of its own.
+        escape(&self.cluster_id.0, false, &mut text);
+        text.push_str(&format!("\nnode.id={}\n", self.node_id));
         if let Some(directory_id) = self.directory_id {
             text.push_str(&format!("directory.id={directory_id}\n"));
         }

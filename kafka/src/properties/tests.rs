@@ -128,6 +128,16 @@ fn a_value_from_elsewhere_is_not_taken_for_a_path() {
     );
 }
 
+#[test]
+fn a_cluster_id_cannot_add_settings_to_meta_properties() {
+    let meta = MetaProperties {
+        cluster_id: ClusterId("a\\b\nnode.id=9".to_owned()),
+        node_id: NodeId(1),
+        directory_id: None,
+    };
+    assert_eq!(MetaProperties::parse(&meta.render()), Ok(meta));
+}
+
 proptest! {
     #[test]
     fn settings_read_back_as_written(settings: std::collections::BTreeMap<String, String>) {
@@ -136,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn meta_properties_read_back_as_written(cluster in "[a-zA-Z0-9_-]{22}", node in 0i32.., directory: Option<[u8; 16]>) {
+    fn meta_properties_read_back_as_written(cluster in "[^\\s](.*[^\\s])?", node in 0i32.., directory: Option<[u8; 16]>) {
         let meta = MetaProperties {
             cluster_id: ClusterId(cluster),
             node_id: NodeId(node),
