@@ -216,9 +216,9 @@ final class Change {
         return operations.size();
     }
 
-    /** Has any living replica elected, once the partition has no leader. */
+    /** Has any living replica elected, once the partition has no leader; 0 if it keeps one for a minute. */
     private int electUncleanly() throws Exception {
-        long deadline = System.nanoTime() + 30_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (true) {
             try {
                 int elected = elect(ElectionType.UNCLEAN, Set.of(partition()));

@@ -73,7 +73,7 @@ pub enum Action {
         configs: BTreeMap<String, String>,
     },
     /// Has any living replica of a partition elected once it has no leader, which loses what only the others had. Answers 0 if
-    /// it has a leader still.
+    /// it keeps one for a minute.
     ElectUncleanly {
         /// The topic.
         topic: String,

@@ -71,53 +71,42 @@ impl Cluster {
                 reason: format!("{partition} has no follower in sync that could be elected"),
             });
         };
+        let mut operator = self.client().operator()?;
         self.kill_node(follower)?;
-        self.wait_for(
-            &format!("{partition} to lose its follower"),
-            |_, isr| isr == [leader],
-            partition,
-        )?;
+        self.wait_alone(partition, leader)?;
         thread::sleep(gap);
         self.kill_node(leader)?;
         self.start_node(follower)?;
-        self.wait_for(
-            &format!("{partition} to lose its leader"),
-            |leader, _| leader.is_none(),
-            partition,
-        )?;
         let action = Action::ElectUncleanly {
             topic: partition.topic.clone(),
             partition: partition.partition,
         };
-        let elected = self.client().operator()?.change(&action)?;
+        // It waits until the leader is taken for dead and the follower is there.
+        let elected = operator.change(&action)?;
         self.start_node(leader)?;
         if elected == 0 {
             return Err(LabError::TimedOut {
                 what: format!("{partition} to be led by node {follower}"),
                 waited: PATIENCE,
-                detail: "it has a leader already".into(),
+                detail: "it has a leader still".into(),
             });
         }
         Ok(())
     }
 
-    fn wait_for(
-        &self,
-        what: &str,
-        is_so: impl Fn(Option<NodeId>, &[NodeId]) -> bool,
-        partition: &TopicPartition,
-    ) -> Result<()> {
+    /// Waits until only `leader` is in sync.
+    fn wait_alone(&self, partition: &TopicPartition, leader: NodeId) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let (leader, isr) = self.leadership(partition)?;
-            if is_so(leader, &isr) {
+            let (_, isr) = self.leadership(partition)?;
+            if isr == [leader] {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 return Err(LabError::TimedOut {
-                    what: what.to_owned(),
+                    what: format!("{partition} to lose its follower"),
                     waited: PATIENCE,
-                    detail: format!("leader {leader:?}, in sync {isr:?}"),
+                    detail: format!("in sync {isr:?}"),
                 });
             }
             thread::sleep(POLL);

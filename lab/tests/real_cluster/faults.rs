@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use maxbrod_lab::{Action, ClusterDescription, Problem, TopicPartition, TopicSpec};
 
@@ -20,7 +20,15 @@ fn faults_come_about_and_leave_the_rest_of_the_cluster_in_one_moment() {
     thread::sleep(Duration::from_secs(3));
 
     let mut operator = client.operator().unwrap();
-    let mut change = |action: Action| operator.change(&action).unwrap();
+    let begun = Instant::now();
+    let mut change = |action: Action| {
+        let changed = operator.change(&action).unwrap();
+        eprintln!(
+            "{:6.1} s of actions, {changed} by {action:?}",
+            begun.elapsed().as_secs_f64()
+        );
+        changed
+    };
     let moved = change(Action::MoveLeaders { topics: None });
     assert!(moved > 40, "{moved} leaders moved");
     let topic = |topic: &str| topic.to_owned();
