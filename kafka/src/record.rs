@@ -83,7 +83,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The records of a batch; `None` when they are compressed, or of magic 0 or 1. See [`decompress`](crate::decompress) for those.
+/// The records of a batch; `None` when they are compressed, or of magic 0 or 1. See [`decompress()`](crate::decompress()) for those.
 pub fn records<'a>(batch: &Batch<'a>) -> Option<Records<'a>> {
     let header = batch.header?;
     if header.attributes.compression() != Compression::None {

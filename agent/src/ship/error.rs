@@ -15,7 +15,7 @@ pub(crate) enum ShipError {
     #[error("read {segment} of {partition}: it is gone")]
     Vanished { partition: String, segment: String },
     /// What was read is not what it must be; a new capture may do better.
-    #[error("read {segment} of {partition}: {reason}")]
+    #[error("read {segment} of {partition}: {reason}; if it stays so, let Kafka replace this replica from another one")]
     Different {
         partition: String,
         segment: String,

@@ -8,6 +8,7 @@
 )]
 
 mod batches;
+mod coordinators;
 mod files;
 mod indexes;
 mod producers;
