@@ -181,3 +181,60 @@ fn often(group: GroupSpec) -> GroupSpec {
         ..group
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use crate::old_clients::OldClients;
+    use crate::workload::Workload;
+
+    fn workload() -> Workload {
+        let clients = OldClients {
+            teller: Path::new("teller").into(),
+            java: Path::new("libs").into(),
+        };
+        Workload::transactional(3, "acknowledged")
+            .with_old_clients(&clients)
+            .with_share_group()
+    }
+
+    #[test]
+    fn transactional_ids_use_all_ten_partitions_of_the_coordinators_topic() {
+        let load = workload().load;
+        let old = load.old.iter().flat_map(|old| &old.tellers);
+        let ids = load.transactional.iter().chain(old).map(|teller| &teller.id);
+        // As Java hashes a string, and Kafka's Utils.abs a number.
+        let hash = |id: &String| {
+            id.bytes()
+                .fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+        };
+        let partitions: BTreeSet<_> = ids.map(|id| (hash(id) & i32::MAX) % 10).collect();
+        assert_eq!(partitions.len(), 10);
+    }
+
+    #[test]
+    fn every_topic_of_the_load_is_created() {
+        let Workload { setup, load } = workload();
+        let created: BTreeSet<_> = setup.topics.iter().map(|topic| &topic.name).collect();
+        let tellers = load
+            .transactional
+            .iter()
+            .chain(load.old.iter().flat_map(|old| &old.tellers));
+        let used = tellers
+            .flat_map(|teller| &teller.topics)
+            .chain(load.chains.iter().flat_map(|chain| [&chain.from, &chain.to]))
+            .chain(load.plain.iter().map(|plain| &plain.topic))
+            .chain(load.groups.iter().flat_map(|group| &group.topics))
+            .chain(load.shares.iter().flat_map(|share| &share.topics))
+            .chain(
+                load.schemas
+                    .iter()
+                    .flat_map(|registry| [&registry.schemas, &registry.data]),
+            )
+            .chain(load.compacted.iter().map(|compacted| &compacted.topic));
+        let used: BTreeSet<_> = used.collect();
+        assert_eq!(created, used);
+    }
+}
