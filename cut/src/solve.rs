@@ -20,6 +20,7 @@ mod runs;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub(crate) use rules::Rules;
 
@@ -27,12 +28,12 @@ use self::alignment::Surroundings;
 use self::attribution::Attributed;
 use self::bounds::{Cause, Descent};
 use self::findings::Findings;
-use self::ids::TransactionalIds;
+use self::ids::{TransactionalId, TransactionalIds};
 use self::participants::Participants;
 use self::report::Report;
-use self::rules::Demands;
+use self::rules::{Demands, Home};
 use self::runs::{Strand, Strands};
-use crate::capture::{Capture, PartitionKind};
+use crate::capture::{Capture, CapturedPartition, PartitionKind};
 use crate::cuts::{Cuts, Rule};
 
 /// Chooses the cut of every captured partition, so that the rules R1–R4 hold between them (K§6.5–6.7).
@@ -43,14 +44,18 @@ pub fn solve(capture: &Capture) -> Cuts {
     solve_by(capture, Rules::ALL)
 }
 
-/// The transactional ids of older clients that no sweep has anchored so far (K§6.7): M and q are to be repeated for them.
+/// The transactional ids for whose sake M and q are to be repeated: those of older clients whose transactions no sweep told
+/// apart so far (K§6.7), and those that commit groups' offsets, of which a second q tells what they can have read.
 ///
 /// Looks at the captured partitions of `__transaction_state` only.
 pub fn unanchored(capture: &Capture) -> Vec<String> {
     let participants = Participants::of(capture);
     let ids = TransactionalIds::read(capture, &participants, &mut Findings::new());
-    let unanchored = ids.ids.into_iter().filter(|id| id.is_older && id.anchor.is_none());
-    unanchored.map(|id| id.name).collect()
+    let is_meant = |id: &TransactionalId| {
+        let log = capture.partitions.get(id.home);
+        log.is_some_and(|log| id.needs_another_sweep(log))
+    };
+    ids.ids.into_iter().filter(is_meant).map(|id| id.name).collect()
 }
 
 pub(crate) fn solve_by(capture: &Capture, rules: Rules) -> Cuts {
@@ -67,9 +72,17 @@ pub(crate) fn solve_by(capture: &Capture, rules: Rules) -> Cuts {
         demands.of_commits(&commits);
     }
     if transactions_are_known {
+        let has_gap = |(_, partition): &(usize, &CapturedPartition)| report::missing_records(partition).is_some();
+        let gaps: BTreeSet<usize> = capture
+            .partitions
+            .iter()
+            .enumerate()
+            .filter(has_gap)
+            .map(|(home, _)| home)
+            .collect();
         let strands = Strands::of(capture, &mut ids, &mut findings);
         runs::find_contradictory_markers(capture, &mut ids, &strands);
-        if capture.read_again || ids.has_unreadable_states {
+        if capture.read_again || ids.has_unreadable_states || !gaps.is_empty() {
             runs::report_unknown_producers(capture, &strands, &mut findings);
         } else if rules.late {
             // New since the phase q.
@@ -82,11 +95,30 @@ pub(crate) fn solve_by(capture: &Capture, rules: Rules) -> Cuts {
         for (strand, runs) in &attributed {
             if let Some(id) = ids.ids.get(strand.id) {
                 let start = capture.partitions.get(strand.partition).and_then(|of| of.start);
-                demands.of_strand(strand, id, runs, start.map_or(0, |start| start.offset().0), rules);
+                let home = Home {
+                    id,
+                    settled: settled(capture, id.home),
+                };
+                // Where states are missing, cutting between them would make more doubtful than it mends.
+                let has_gap = gaps.contains(&id.home);
+                let rules = Rules {
+                    commits: rules.commits && !has_gap,
+                    completes: rules.completes && !has_gap,
+                    ..rules
+                };
+                demands.of_strand(strand, home, runs, start.map_or(0, |start| start.offset().0), rules);
             }
         }
         if rules.offsets {
-            demands.of_chains(&commits, &ids, &attributed);
+            // A log with gaps is not cut for it, as if all in it were decided before.
+            let settled = |home| {
+                if gaps.contains(&home) {
+                    Some(i64::MAX)
+                } else {
+                    settled(capture, home)
+                }
+            };
+            demands.of_chains(&commits, &ids, &attributed, settled);
         }
     }
     descent.apply(std::mem::take(&mut demands.bounds));
@@ -123,7 +155,16 @@ fn attribute(
             read_again: capture.read_again,
         };
         match alignment::align(&strand, id, surroundings) {
-            Ok(runs) => attributed.push((strand, runs)),
+            Ok(mut runs) => {
+                for run in &mut runs {
+                    // Whosever it is, its epoch was reached before.
+                    let reached = ids.producer(run.run.producer_id).map_or(ids::BEFORE, |producer| {
+                        id.passed(producer, |epoch| epoch >= run.run.producer_epoch)
+                    });
+                    run.explained = (run.explained.0.max(reached), run.explained.1.max(reached));
+                }
+                attributed.push((strand, runs));
+            }
             Err(why) => {
                 let name = ids::name(&partition.topic, partition.key.partition);
                 if let Some(id) = ids.ids.get_mut(strand.id).filter(|_| rules.accept_test) {
@@ -138,7 +179,7 @@ fn attribute(
 
 /// The capture with the batches of each partition ascending.
 fn in_order(capture: &Capture) -> Cow<'_, Capture> {
-    let is_sorted = |of: &crate::CapturedPartition| of.batches.is_sorted_by_key(|batch| batch.end_offset);
+    let is_sorted = |of: &CapturedPartition| of.batches.is_sorted_by_key(|batch| batch.end_offset);
     let mut capture = Cow::Borrowed(capture);
     if !capture.partitions.iter().all(is_sorted) {
         for partition in &mut capture.to_mut().partitions {
@@ -146,6 +187,13 @@ fn in_order(capture: &Capture) -> Cow<'_, Capture> {
         }
     }
     capture
+}
+
+/// Up to where a coordinator's log was read after a whole phase M and before the last q: what is below was there when the last
+/// q began, and what is not was appended after everything that is below any partition's start.
+fn settled(capture: &Capture, home: usize) -> Option<i64> {
+    let sweeps = &capture.partitions.get(home)?.sweeps;
+    sweeps.get(1..)?.last().map(|offset| offset.0)
 }
 
 /// Whether a partition is one of a coordinator of transactions.

@@ -115,7 +115,7 @@ fn coordinate(world: &World, logs: &mut BTreeMap<usize, Restored<'_>>, violation
             if epoch < known.epoch || (is_strict && epoch == known.epoch && known.open.is_some()) {
                 violations.push(Violation {
                     what: format!("a marker of {} with epoch {epoch} is refused: {known:?}", id_name(id)),
-                    concerns: vec![id_name(id), partition_name(world, restored.log)],
+                    concerns: [names_of(world, id), vec![partition_name(world, restored.log)]].concat(),
                 });
                 continue;
             }
@@ -190,6 +190,12 @@ fn read(restored: &mut Restored<'_>) {
     restored.open = left.collect();
 }
 
+/// The names under which a report may mean a transactional id: its own, and that of the log that holds it.
+fn names_of(world: &World, id: usize) -> Vec<String> {
+    let home = format!("{}-{}", topic_name(0), world.clients[id].home);
+    vec![id_name(id), home]
+}
+
 fn partition_name(world: &World, log: usize) -> String {
     format!("{}-{}", topic_name(world.logs[log].topic), world.logs[log].partition)
 }
@@ -262,7 +268,7 @@ impl Checker<'_> {
                         id_name(id),
                         partition_name(self.world, restored.log)
                     ),
-                    concerns: vec![id_name(id), partition_name(self.world, restored.log)],
+                    concerns: [names_of(self.world, id), vec![partition_name(self.world, restored.log)]].concat(),
                 });
             }
         }
@@ -277,7 +283,7 @@ impl Checker<'_> {
                 .collect();
             let of = |wanted| seen.iter().filter(move |(_, seen)| *seen == wanted);
             let (visible, missing) = (of(Seen::Visible).count(), of(Seen::Missing).count());
-            let mut concerns = vec![id_name(transaction.id)];
+            let mut concerns = names_of(self.world, transaction.id);
             concerns.extend(seen.iter().map(|(log, _)| partition_name(self.world, *log)));
             if visible > 0 && (missing > 0 || transaction.asked != Some(true)) {
                 violations.push(Violation {
@@ -297,7 +303,12 @@ impl Checker<'_> {
                     if self.seen(*log, *content) == Seen::Missing {
                         let mut concerns = concerns.clone();
                         concerns.push(partition_name(self.world, *log));
-                        concerns.extend(self.writers.get(content).map(|id| id_name(*id)));
+                        concerns.extend(
+                            self.writers
+                                .get(content)
+                                .into_iter()
+                                .flat_map(|id| names_of(self.world, *id)),
+                        );
                         violations.push(Violation {
                             what: format!("transaction {number} is there, and content {content} that it read is not"),
                             concerns,

@@ -252,7 +252,12 @@ impl World {
         for (id, part) in unmarked {
             if !self.places.contains_key(&part) {
                 coordinator.unmarked.entry(id).or_default().remove(&part);
-            } else if self.dice.once_in(3) {
+                continue;
+            }
+            let is_meant = |request: &Request| (request.home, request.id, request.part) == (home, id, part);
+            let is_sent = self.requests.iter().any(is_meant) || self.written.iter().any(|(of, ..)| is_meant(of));
+            // Repeated where the connection is thought to be lost.
+            if !is_sent || self.dice.once_in(25) {
                 let meta = &coordinator.states[&id];
                 let (Status::Prepare { is_commit }, Some(transaction)) = (meta.status, meta.transaction) else {
                     continue;
@@ -305,7 +310,7 @@ impl World {
         log.append(number, 1, (request.producer, request.epoch), body);
         self.written.push((request, place, number));
         // The request is repeated where the answer gets lost.
-        if self.dice.once_in(4) {
+        if self.dice.once_in(8) {
             self.requests.push(request);
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn align(
     surroundings: Surroundings<'_>,
 ) -> Result<Vec<Attributed>, &'static str> {
     let Some(anchor) = id.anchor else {
-        return Err("its transactions were decided in every sweep");
+        return Err("no sweep saw it");
     };
     let sweep = match (
         surroundings.partition.start,
@@ -56,13 +56,19 @@ pub(super) fn align(
         .filter(|(_, transaction)| transaction.listed_at(strand.partition).is_some())
         .map(|(index, transaction)| (anchor.first + index, transaction))
         .collect();
-    let first_is_decided = anchor.first_is_decided && listed.first().is_some_and(|(index, _)| *index == anchor.first);
+    let positions = listed.iter().filter(|(index, _)| *index < anchor.after).count();
+    let starts = |openness: &Openness| match openness.is_open() {
+        // Nothing was completed meanwhile: what was decided before is still open there, or its marker lies before.
+        Certainty::No if anchor.is_firm => (positions, positions),
+        Certainty::Yes if anchor.is_firm => (0, 0),
+        _ => (0, positions),
+    };
     let matching = |openness: Openness| {
-        let lattice = Lattice::of(late, openness, &listed, first_is_decided, surroundings);
+        let lattice = Lattice::of(late, openness.clone(), &listed, starts(&openness), surroundings);
         lattice.attribute(strand.partition)
     };
     let aligned = match openness.is_open() {
-        Certainty::Unknown => match (matching(Openness::closed()), matching(openness.clone())) {
+        Certainty::Unknown => match (matching(Openness::closed()), matching(openness)) {
             (Ok(one), Ok(other)) => Ok(either(&one, &other)),
             (one, other) => one.or(other),
         },
@@ -113,8 +119,8 @@ struct Lattice<'a> {
     ends_open: bool,
     listed: &'a [(usize, &'a Transaction)],
     decided: usize,
-    /// The position before the first marker.
-    start: usize,
+    /// The positions that are possible before the first marker.
+    starts: (usize, usize),
     surroundings: Surroundings<'a>,
 }
 
@@ -123,11 +129,9 @@ impl<'a> Lattice<'a> {
         late: &'a [TransactionalRun],
         mut openness: Openness,
         listed: &'a [(usize, &'a Transaction)],
-        first_is_decided: bool,
+        starts: (usize, usize),
         surroundings: Surroundings<'a>,
     ) -> Self {
-        // What was decided before the anchor is still open there, or its marker lies before; it writes nothing any more.
-        let start = usize::from(first_is_decided && openness.is_open() == Certainty::No);
         let mut markers = Vec::new();
         let mut records = None;
         for run in late {
@@ -151,7 +155,7 @@ impl<'a> Lattice<'a> {
             ends_open: openness.is_open() == Certainty::Yes,
             listed,
             decided: listed.iter().take_while(|(_, of)| of.decision.is_some()).count(),
-            start,
+            starts,
             surroundings,
         }
     }
@@ -184,10 +188,13 @@ impl<'a> Lattice<'a> {
         transaction.producer_id == run.producer_id && transaction.epoch.is_none_or(|epoch| epoch == run.producer_epoch)
     }
 
-    /// Whether a marker can repeat the one before.
+    /// Whether a marker can repeat an earlier one: it ends nothing, and its epoch was reached before the next transaction.
     fn repeats(&self, position: usize, marker: &Marker<'_>) -> bool {
-        let is_anothers = position > 0 && position <= self.decided && !self.is_marker_of(position, marker);
-        !marker.is_effective && !is_anothers
+        let is_later = |next: &Transaction| {
+            next.producer_id == marker.run.producer_id
+                && next.epoch.is_some_and(|epoch| epoch < marker.run.producer_epoch)
+        };
+        !marker.is_effective && !self.transaction(position + 1).is_some_and(is_later)
     }
 
     /// Whether a marker can be the first of the transaction at a position.
@@ -224,8 +231,8 @@ impl<'a> Lattice<'a> {
             return Err("it has too many markers to tell its transactions apart");
         }
         let mut forward = vec![vec![false; width]];
-        if let Some(start) = forward.first_mut().and_then(|first| first.get_mut(self.start)) {
-            *start = true;
+        for (position, is_start) in forward.first_mut().into_iter().flatten().enumerate() {
+            *is_start = self.starts.0 <= position && position <= self.starts.1;
         }
         for marker in &self.markers {
             let before = forward.last().map(Vec::as_slice).unwrap_or_default();

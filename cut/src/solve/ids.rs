@@ -78,15 +78,17 @@ impl Transaction {
     }
 }
 
-/// From which sweep on an older client's transactions can be told apart (K§6.7).
+/// A sweep, and which transactions of an older client can have markers before and after it (K§6.7).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Anchor {
     /// The sweep.
     pub(super) sweep: usize,
     /// The first transaction that can have a marker after it.
     pub(super) first: usize,
-    /// Whether that one was decided before the sweep, so that its marker may also lie before.
-    pub(super) first_is_decided: bool,
+    /// The first transaction that cannot have one before it.
+    pub(super) after: usize,
+    /// Whether nothing was decided or completed during the sweep.
+    pub(super) is_firm: bool,
 }
 
 /// A transactional id.
@@ -101,6 +103,8 @@ pub(super) struct TransactionalId {
     /// Whether a client of transaction version 0 or 1 uses it, where many transactions share an epoch.
     pub(super) is_older: bool,
     pub(super) anchor: Option<Anchor>,
+    /// Whether groups' offsets are committed with its transactions.
+    commits_offsets: bool,
     /// Why no rule can be applied to it.
     pub(super) doubts: Vec<String>,
     /// Its transactions by the epoch of their records, and by that of their markers.
@@ -117,6 +121,7 @@ impl TransactionalId {
             transactions: Vec::new(),
             is_older: false,
             anchor: None,
+            commits_offsets: false,
             doubts: Vec::new(),
             by_epoch: HashMap::new(),
             by_marker: HashMap::new(),
@@ -187,6 +192,8 @@ impl TransactionalId {
         if !bumps_epoch && status != TransactionStatus::Empty {
             self.is_older = true;
         }
+        let mut topics = value.transaction_partitions.iter().flatten();
+        self.commits_offsets |= topics.any(|of| PartitionKind::of_topic(&of.topic) == PartitionKind::ConsumerOffsets);
         self.steps.push(Step {
             at,
             producer_id: value.producer_id,
@@ -230,25 +237,38 @@ impl TransactionalId {
         }
     }
 
-    /// Finds the last sweep at which it was certain which transaction's markers can lie before and which after (K§6.7).
+    /// Finds the last sweep during which nothing was decided or completed; if there is none, the last (K§6.7).
     fn find_anchor(&mut self, log: &CapturedPartition) {
         let ends = log.sweeps.iter().skip(1).copied().chain([log.end.offset()]);
         let sweeps: Vec<(i64, i64)> = log.sweeps.iter().zip(ends).map(|(from, to)| (from.0, to.0)).collect();
-        self.anchor = sweeps.iter().enumerate().rev().find_map(|(sweep, (from, to))| {
+        let is_firm = |(_, (from, to)): &(usize, &(i64, i64))| {
             let before = self.steps.partition_point(|step| step.at < *from);
-            let during = self.steps.get(before..)?.iter().take_while(|step| step.at < *to);
-            if during.into_iter().any(|step| step.status.is_decided()) {
-                return None;
-            }
-            let is_over = |transaction: &Transaction| transaction.complete.is_some_and(|at| at < *from);
-            let first = self.transactions.partition_point(is_over);
-            let decision = self.transactions.get(first).and_then(|of| of.decision);
-            Some(Anchor {
+            let mut during = self.steps.iter().skip(before).take_while(|step| step.at < *to);
+            !during.any(|step| step.status.is_decided())
+        };
+        let firm = sweeps.iter().enumerate().rev().find(is_firm);
+        let last = sweeps.iter().enumerate().next_back();
+        self.anchor = firm.or(last).map(|(sweep, (from, to))| {
+            let is_over = |of: &Transaction| of.complete.is_some_and(|at| at < *from);
+            let is_decided = |of: &Transaction| of.decision.is_some_and(|decision| decision.at < *to);
+            Anchor {
                 sweep,
-                first,
-                first_is_decided: decision.is_some_and(|decision| decision.at < *from),
-            })
+                first: self.transactions.partition_point(is_over),
+                after: self.transactions.partition_point(is_decided),
+                is_firm: firm.is_some(),
+            }
         });
+    }
+
+    /// Whether M and q are to be repeated for its sake: to tell an older client's transactions apart, or to know which
+    /// transactions were decided before the last q, and so cannot have read what was decided after it.
+    pub(super) fn needs_another_sweep(&self, log: &CapturedPartition) -> bool {
+        let is_chained = self.commits_offsets && log.sweeps.len() < 2;
+        let is_active = self
+            .steps
+            .iter()
+            .any(|step| step.at > BEFORE && step.status.is_decided());
+        (is_chained && is_active) || (self.is_older && self.anchor.is_some_and(|anchor| !anchor.is_firm))
     }
 }
 

@@ -176,6 +176,7 @@ impl Demands {
         commits: &[Commit],
         ids: &TransactionalIds,
         strands: &[(Strand, Vec<Attributed>)],
+        settled: impl Fn(usize) -> Option<i64>,
     ) {
         let writers = Writers::of(ids, strands);
         let readers = Writers::of_records(ids, strands);
@@ -183,12 +184,18 @@ impl Demands {
             let Some((reader_home, decided)) = readers.get(&commit.log).and_then(|of| of.covering(commit.at)) else {
                 continue;
             };
+            let settled = settled(reader_home);
+            // Decided before the last q began: what is not decided in that q, nobody had read as committed by then.
+            if settled.is_some_and(|settled| decided < settled) {
+                continue;
+            }
             let Some(written) = writers.get(&commit.read) else {
                 continue;
             };
             for writer in written.overlapping(commit.next) {
-                let read = writer.first.map(|first| first < commit.next);
-                match read {
+                let has_read = writer.first.map(|first| first < commit.next);
+                // Decided after everything that is below any start: nothing is torn if it is undone in vain.
+                match has_read.or(settled.map(|_| true)) {
                     Some(true) => self.bounds.push(Bound {
                         watched: writer.home,
                         below: writer.decided.saturating_add(1),

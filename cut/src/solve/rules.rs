@@ -38,6 +38,14 @@ pub(super) struct Doubt {
     pub(super) partition: usize,
 }
 
+/// A transactional id, and what is known of when its states were stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home<'a> {
+    pub(super) id: &'a TransactionalId,
+    /// Up to where its coordinator's log was read after a whole phase M and before the last q, if it was.
+    pub(super) settled: Option<i64>,
+}
+
 /// What the rules demand, and what they cannot say.
 #[derive(Debug, Default)]
 pub(super) struct Demands {
@@ -47,14 +55,8 @@ pub(super) struct Demands {
 
 impl Demands {
     /// R1, R2 and R3 for the runs of one transactional id in one partition.
-    pub(super) fn of_strand(
-        &mut self,
-        strand: &Strand,
-        id: &TransactionalId,
-        runs: &[Attributed],
-        start: i64,
-        rules: Rules,
-    ) {
+    pub(super) fn of_strand(&mut self, strand: &Strand, home: Home<'_>, runs: &[Attributed], start: i64, rules: Rules) {
+        let id = home.id;
         for attributed in runs {
             if rules.late && attributed.run.base_offset.0 >= start {
                 self.late(strand, id, attributed);
@@ -74,7 +76,14 @@ impl Demands {
                 && rules.completes
                 && !is_record
             {
-                match attributed.is_effective {
+                let is_effective = match (attributed.is_effective, home.settled) {
+                    // Completed before the last q began: had its marker been cut, it had come later. It is a repeated one.
+                    (Certainty::Unknown, Some(settled)) if complete < settled => Certainty::No,
+                    // Completed after everything that is below any start: nothing is torn if it is undone in vain.
+                    (Certainty::Unknown, Some(_)) => Certainty::Yes,
+                    (known, _) => known,
+                };
+                match is_effective {
                     Certainty::Yes => self.undo(strand, id, attributed, complete, Rule::R3),
                     Certainty::No => {}
                     // Cutting for a repeated marker could cut what was there before; not cutting can leave its partition open.
@@ -103,7 +112,9 @@ impl Demands {
                 cause: Cause::Transaction(strand.id),
             });
         }
-        if lowest < highest {
+        // An abort that ends nothing does no harm wherever it belongs: the coordinator sends another of the same epoch.
+        let is_harmless = attributed.run.kind.is_commit() == Some(false) && attributed.is_effective == Certainty::No;
+        if lowest < highest && !is_harmless {
             self.doubts.push(Doubt {
                 below: (id.home, highest.saturating_add(1)),
                 above: (id.home, lowest),
