@@ -344,7 +344,7 @@ fn record(partition: &HarvestedPartition, refs: &Refs) -> PartitionRecord {
             }),
         },
         leader_epochs: partition.leader_epochs.clone(),
-        compacted: partition.order.compacted,
+        compacted: partition.has_gaps(),
         producer_snapshot: refs.producer_snapshot.map(|chunk| ProducerSnapshot {
             offset: chunk.base_offset,
             chunk,

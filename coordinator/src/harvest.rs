@@ -114,6 +114,13 @@ pub struct HarvestedPartition {
     pub shipped: Shipped,
 }
 
+impl HarvestedPartition {
+    /// Whether offsets may be missing between its chunks: it is compacted, or was once.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.order.compacted || self.shipped.gaps
+    }
+}
+
 /// A part of what an agent says about a shipped partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShippedPiece {
@@ -148,6 +155,8 @@ pub struct Shipped {
     pub read_bytes: u64,
     /// Sealed bytes uploaded.
     pub stored_bytes: u64,
+    /// Whether its agent saw that the log was compacted once: offsets are missing.
+    pub gaps: bool,
 }
 
 /// A chunk as its agent names it.
@@ -198,6 +207,7 @@ impl Shipped {
                 self.chunks.push(chunk);
             }
         }
+        self.gaps |= piece.gaps;
         self.producer_snapshot = piece.producer_snapshot.or(self.producer_snapshot.take());
         if !piece.partition_metadata.is_empty() {
             self.partition_metadata = piece.partition_metadata;

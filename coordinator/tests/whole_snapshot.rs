@@ -143,7 +143,7 @@ async fn a_snapshot_is_taken_committed_and_read_back() {
     let (outcome, stages) = running.snapshot().await;
     assert_eq!(outcome.error, None);
     assert_eq!(outcome.gaps, []);
-    assert_eq!(outcome.consistency, "crash-consistent");
+    assert_eq!(outcome.consistency, "transactional");
     assert_eq!(outcome.partitions, 3);
     assert!(outcome.new_bytes > 0 && outcome.read_bytes > 0 && outcome.logical_bytes >= outcome.read_bytes);
     for stage in [

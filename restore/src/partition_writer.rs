@@ -95,7 +95,7 @@ impl PartitionWriter {
             if batch.base_offset() >= cut {
                 continue;
             }
-            self.check_place(&batch)?;
+            self.check_place(&batch, batch.position == 0)?;
             if self.needs_segment(&batch) {
                 self.write(body, &mut pending)?;
                 self.next_segment(&batch)?;
@@ -123,13 +123,14 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// A log may start inside its first batch, and compaction leaves gaps; nothing else does.
-    fn check_place(&self, batch: &Batch<'_>) -> Result<()> {
+    /// A log may start inside its first batch, and compaction leaves gaps; nothing else does. Within a chunk, which is checked
+    /// as a whole, there can be gaps too in a topic that is not compacted any more.
+    fn check_place(&self, batch: &Batch<'_>, first_of_chunk: bool) -> Result<()> {
         let (base, next, expected) = (batch.base_offset(), batch.next_offset(), self.rebuild.log_end());
         let cut = self.plan.record.end.offset();
         let first = self.segment.is_none();
         // An old compressed message carries the offset of its last record.
-        let gap = base > expected && !self.plan.record.compacted && batch.header.is_some();
+        let gap = first_of_chunk && base > expected && !self.plan.record.compacted && batch.header.is_some();
         // The segment that holds the log start begins below it, by whole batches too.
         let overlap = !first && base < expected;
         if gap || overlap {

@@ -122,6 +122,7 @@ fn messages<'a>(
         read_bytes: shared.progress.read_of(&order.key),
         stored_bytes: stored.sum(),
         more: false,
+        gaps: has_gaps(shipped),
     };
     let pieces = shipped.chunks.len().div_ceil(CHUNKS).max(1);
     (0..pieces).map(move |piece| {
@@ -131,6 +132,16 @@ fn messages<'a>(
             more: piece + 1 < pieces,
             ..header.clone()
         }
+    })
+}
+
+/// Whether offsets are missing between chunks. The reader let that pass because the batches show that the log was compacted.
+fn has_gaps(shipped: &Shipped) -> bool {
+    let mut reached = shipped.inherited_to.max(shipped.log_start);
+    shipped.chunks.iter().any(|row| {
+        let gap = row.base > reached;
+        reached = row.next;
+        gap
     })
 }
 

@@ -123,7 +123,7 @@ impl Refs {
                     });
                 }
                 let base_start = found.record().log_start;
-                if !partition.order.compacted && base_start > shipped.log_start {
+                if !partition.has_gaps() && base_start > shipped.log_start {
                     return Err(RefsError::Hole {
                         from: shipped.log_start,
                         to: base_start,
@@ -228,7 +228,7 @@ pub(super) fn check(partition: &HarvestedPartition, chunks: &[ChunkRef]) -> Resu
     let end = chunks
         .last()
         .map_or(shipped.inherited_to.max(shipped.log_start), |chunk| chunk.next_offset);
-    if partition.order.compacted {
+    if partition.has_gaps() {
         return if end <= cut {
             Ok(())
         } else {

@@ -125,6 +125,15 @@ async fn whole_logs_pass_and_holes_are_named() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_compacted_once_may_have_holes_if_its_agent_saw_so() {
+    let mut once = harvested(0, 0, after(30), &[(3, 10), (15, 30)]);
+    assert!(matches!(resolve(&once).await, Err(RefsError::Hole { .. })));
+    once.shipped.gaps = true;
+    assert!(resolve(&once).await.is_ok());
+    assert!(once.has_gaps(), "the manifest says so, and so the next snapshot knows");
+}
+
+#[tokio::test]
 async fn a_compacted_log_may_have_holes_but_not_run_past_its_cut() {
     let mut sparse = harvested(0, 0, after(30), &[(3, 10), (15, 30)]);
     sparse.order.compacted = true;

@@ -165,6 +165,7 @@ pub(crate) fn shipped_piece(message: proto::ShippedPartition) -> Result<ShippedP
         directory: DirectoryId(directory),
         read_bytes: message.read_bytes,
         stored_bytes: message.stored_bytes,
+        gaps: message.gaps,
     };
     if !shipped.chunks.is_sorted_by(|a, b| a.next_offset <= b.base_offset) {
         return Err(WireError::new(NAME, "its chunks do not ascend"));

@@ -338,6 +338,16 @@ fn a_chunk_that_reaches_behind_the_cut_is_written_up_to_it() {
 }
 
 #[test]
+fn a_gap_within_a_chunk_is_what_a_topic_looks_like_that_was_compacted_once() {
+    let mut log = LogBuilder::at(0).plain(2).skip(3).plain(2).log(ORDERS, 0, 1);
+    let second = log.chunks.remove(1);
+    log.chunks[0].extend_from_slice(&second);
+    let written = written(&log);
+    assert_eq!(written.logs(), log.bytes());
+    assert_eq!(written.finished.end, 7);
+}
+
+#[test]
 fn what_does_not_add_up_is_refused() {
     let bank = bank();
     let mut missing = bank.clone();
