@@ -188,15 +188,18 @@ impl Quorum {
                 Answer::Wait
             };
         }
-        let answered: BTreeSet<NodeId> = reading
-            .asked
-            .iter()
-            .copied()
-            .filter(|node| !reading.troubles.contains_key(node))
-            .collect();
-        if let Err(error) = self.fold(&answered) {
-            return Answer::Nothing { why: error.to_string() };
-        }
+        let answered = loop {
+            let answered = reading.answered();
+            match self.fold(&answered) {
+                Ok(_) => break answered,
+                Err(error @ QuorumError::Checkpoint { node, .. }) => {
+                    // The other controllers may do without it; and the next reading has it sent anew: it may be whole again.
+                    self.nodes.remove(&node);
+                    reading.troubles.insert(node, error.to_string());
+                }
+                Err(error) => return Answer::Nothing { why: error.to_string() },
+            }
+        };
         if self.is_contradicted() && !reading.started_over {
             reading.started_over = true;
             self.start_over();
@@ -234,6 +237,12 @@ impl Quorum {
 }
 
 impl Reading {
+    /// Those who were asked and have nothing wrong with their logs.
+    fn answered(&self) -> BTreeSet<NodeId> {
+        let fine = self.asked.iter().filter(|node| !self.troubles.contains_key(node));
+        fine.copied().collect()
+    }
+
     fn why(&self) -> String {
         if self.asked.is_empty() {
             return "no agent of a controller is connected".to_owned();

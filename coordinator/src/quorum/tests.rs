@@ -468,6 +468,30 @@ fn a_checkpoint_cut_short_is_refused() {
     }
 }
 
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_read_again_when_it_is_repaired() {
+    let (end, epoch, bytes) = checkpoint(10, 2, &["a"], None);
+    let whole = Disk {
+        checkpoint: Some((end, epoch, bytes.clone())),
+        batches: vec![topic_batch(10, 2, "b")],
+    };
+    let damaged = Disk {
+        checkpoint: Some((end, epoch, bytes.slice(..bytes.len() - 80))),
+        ..whole.clone()
+    };
+    let (mut quorum, disks) = three([damaged.clone(), whole.clone(), damaged.clone()]);
+    let (metadata, standing) = found(read(&mut quorum, &disks));
+    assert_eq!(
+        (names(&metadata.image), standing),
+        (vec!["a".to_owned(), "b".to_owned()], Standing::Committed)
+    );
+
+    let (mut alone, mut disk) = (Quorum::default(), BTreeMap::from([(NodeId(1), damaged)]));
+    assert!(matches!(read(&mut alone, &disk), Answer::Nothing { .. }));
+    disk.insert(NodeId(1), whole);
+    assert_eq!(found(read(&mut alone, &disk)).1, Standing::Committed);
+}
+
 /// A Raft cluster, to the degree that logs show it.
 #[derive(Debug)]
 struct Raft {
