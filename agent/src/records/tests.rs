@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use maxbrod_kafka::{
@@ -8,6 +9,8 @@ use maxbrod_kafka::{
 };
 use proptest::prelude::*;
 
+use super::cursor::{After, Cursor, Halt};
+use super::follower::Follower;
 use super::{CoordinatorTopic, Entry, Followers, RecordsError, records_since};
 use crate::disk::{Disk, Log, directory_id, topic_id};
 use crate::log_dir::{Catalog, LogDir, Replica};
@@ -238,6 +241,52 @@ fn what_compaction_removed_was_read_before() {
     assert_eq!(node.states(4), pairs(&[("a", "2")]));
 }
 
+#[test]
+fn a_tombstone_that_compaction_takes_before_it_is_read_leaves_no_state_behind() {
+    let node = Node::new();
+    let mut log = node.log();
+    put(&mut log, "gone", "1");
+    log.roll();
+    put_in(&mut log, 1, "gone", None);
+    log.roll();
+    put(&mut log, "b", "1");
+    let (replica, observed) = node.look(TRANSACTIONS, 3);
+    let (mut follower, throttle) = (Follower::default(), Throttle::new(None));
+    // One batch is read, then the cleaner comes.
+    let read_one = |follower: &mut Follower| follower.read_ahead(&node.catalog, &replica, &throttle, 1).unwrap();
+    assert!(read_one(&mut follower).is_some());
+    log.replace_segment(0, &empty(0));
+    log.replace_segment(1, &empty(1));
+    while read_one(&mut follower).is_some() {}
+    let moment = follower.moment(&node.catalog, &replica, 3, &observed).unwrap().unwrap();
+    let states: Vec<Told> = moment.states.iter().map(|entry| told(entry)).collect();
+    assert_eq!(states, [(2, "b".to_owned(), Some("1".to_owned()))]);
+}
+
+#[test]
+fn a_log_that_is_compacted_while_it_is_read_is_read_again() {
+    let node = Node::new();
+    let mut log = node.log();
+    put(&mut log, "gone", "1");
+    log.roll();
+    put_in(&mut log, 1, "gone", None);
+    log.roll();
+    put(&mut log, "b", "1");
+    let (replica, _) = node.look(TRANSACTIONS, 3);
+    let mut read = Vec::new();
+    let reached = Cursor::at_start().read_on(&node.catalog, &replica, None, u64::MAX, |end, batch| {
+        if end.next == 1 {
+            log.replace_segment(0, &empty(0));
+            log.replace_segment(1, &empty(1));
+        }
+        read.extend(Entry::all_of(batch).unwrap().iter().map(told));
+        Ok(After::GoOn)
+    });
+    // The state was read, and its tombstone was gone by then.
+    assert_eq!(read.iter().map(|told| told.0).collect::<Vec<_>>(), [0, 2]);
+    assert!(matches!(reached, Err(Halt::Changed)), "{reached:?}");
+}
+
 fn empty(offset: i64) -> Vec<u8> {
     BatchBuilder::new(Offset(offset), LeaderEpoch(1))
         .raw_body(Compression::None, &[], 0, 0, 1)
@@ -423,6 +472,71 @@ fn a_log_that_is_not_the_one_observed_is_observed_again() {
     assert!(told.unwrap().is_none());
     let told = records_since(&node.catalog, &replica, CoordinatorTopic::ShareGroupState, 5, &observed);
     assert!(told.unwrap().is_none());
+}
+
+/// A record whose key and value follow from its offset.
+fn numbered(log: &mut Log, epoch: i32) -> Told {
+    let (offset, key, value) = (log.end(), format!("id-{}", log.end() % 5), log.end().to_string());
+    put_in(log, epoch, &key, Some(&value));
+    (offset, key, Some(value))
+}
+
+#[test]
+fn what_happens_while_a_log_is_read_does_not_confuse_the_reader() {
+    let node = Arc::new(Node::new());
+    let mut log = node.log();
+    for _ in 0..20 {
+        numbered(&mut log, 0);
+    }
+    let writer = thread::spawn(move || {
+        let mut records = Vec::new();
+        for epoch in 1..60 {
+            for _ in 0..7 {
+                records.push(numbered(&mut log, epoch));
+            }
+            match epoch % 3 {
+                0 => drop(log.roll()),
+                1 => compact(&log, &records),
+                _ => {
+                    log.truncate((log.end() - 4).max(log.active()));
+                    records.retain(|(offset, ..)| *offset < log.end());
+                }
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let passing = Arc::clone(&node);
+    let passes = thread::spawn(move || {
+        while Arc::strong_count(&passing) > 1 {
+            passing.pass();
+        }
+    });
+    let (mut told, mut asked) = (0, 0);
+    while !writer.is_finished() {
+        asked += 1;
+        let (replica, observed) = node.look(TRANSACTIONS, i64::MAX);
+        let (since, end) = (observed.log_end - 3, observed.log_end);
+        let show = |moment: super::Moment<'_>| {
+            let mut states: Vec<i64> = moment.states.iter().map(|entry| entry.offset).collect();
+            states.sort_unstable();
+            assert_eq!(states, (since - 5..since).collect::<Vec<_>>());
+            let records: Vec<i64> = moment.records.iter().map(|entry| entry.offset).collect();
+            assert_eq!(records, (since..end).collect::<Vec<_>>());
+        };
+        let now = Instant::now();
+        match node
+            .followers
+            .with_moment(&node.catalog, &replica, since, &observed, now, show)
+        {
+            Ok(moment) => told += usize::from(moment.is_some()),
+            Err(RecordsError::Compacted { .. } | RecordsError::Changing { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    writer.join().unwrap();
+    drop(node);
+    passes.join().unwrap();
+    assert!(told * 2 > asked, "{told} of {asked} were told");
 }
 
 /// What happens to the log.
