@@ -36,6 +36,11 @@ impl Opener {
         Self::default()
     }
 
+    /// Exchanges the buffer that decrypted contents go to for another one.
+    pub(super) fn borrow_content(&mut self, other: &mut Vec<u8>) {
+        std::mem::swap(&mut self.content, other);
+    }
+
     /// The body of a sealed blob: decrypted, decompressed, hashed again and found to have the id.
     pub fn open<'a>(
         &'a mut self,

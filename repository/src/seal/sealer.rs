@@ -114,7 +114,16 @@ impl Sealer {
     }
 
     /// Opens what was just sealed, as a reader would, and compares: what leaves this machine can be read again.
-    pub fn check(&self, opener: &mut Opener, role: Role, id: ContentId, body: &[u8], sealed: &[u8]) -> Result<()> {
+    pub fn check(&mut self, opener: &mut Opener, role: Role, id: ContentId, body: &[u8], sealed: &[u8]) -> Result<()> {
+        // What was compressed has been sealed: one buffer does for both, which is a chunk's length less for each of an agent's
+        // threads.
+        opener.borrow_content(&mut self.compressed);
+        let result = self.check_with(opener, role, id, body, sealed);
+        opener.borrow_content(&mut self.compressed);
+        result
+    }
+
+    fn check_with(&self, opener: &mut Opener, role: Role, id: ContentId, body: &[u8], sealed: &[u8]) -> Result<()> {
         let key = self.key.as_ref().map(|(key, _)| key);
         let unfaithful = |reason: String| Error::Unfaithful {
             object: format!("blob {id}"),

@@ -133,6 +133,25 @@ fn a_blob_that_was_sealed_wrongly_is_noticed_before_it_leaves() {
     );
 }
 
+#[test]
+fn one_sealer_and_one_opener_do_for_many_bodies() {
+    let mut sealer = Sealer::new(IdKey::random(&SystemRandom), Some(SealingKey::generate(&SystemRandom)));
+    let mut opener = Opener::new();
+    for (number, length) in [70_000, 10, 0, 50_000, 90_000].into_iter().enumerate() {
+        let mut body = vec![7; length];
+        if number % 2 == 0 {
+            crate::environment::Random::fill(&SystemRandom, &mut body);
+        }
+        for compression in [Compression::Zstd(3), Compression::None] {
+            let mut blob = Vec::new();
+            let (id, _) = sealer
+                .seal(Role::Chunk, &body, compression, &SystemRandom, &mut blob)
+                .unwrap();
+            sealer.check(&mut opener, Role::Chunk, id, &body, &blob).unwrap();
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
