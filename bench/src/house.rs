@@ -21,8 +21,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Makes the repository in `directory`. Nothing runs yet. The coordinator is told of which cluster, so that a snapshot can be
-    /// asked for before the agent is there.
+    /// Makes the repository in `directory`. Nothing runs yet. The coordinator is told of which cluster it is.
     pub(crate) fn new(scene: &Scene, directory: &Path, cluster_id: &str) -> Result<Self> {
         let repository = directory.join("repository");
         let url = format!("file://{}", repository.display());
@@ -49,10 +48,11 @@ impl House {
         Ok(Self { programs, repository })
     }
 
-    /// Starts coordinator and agent.
+    /// Starts coordinator and agent, and waits until they know each other.
     pub(crate) fn start(&mut self, disk: &NodeDisk) -> Result<()> {
         self.programs.start_coordinator()?;
-        Ok(self.programs.start_agent_by(AGENT, &disk.server_properties)?)
+        self.programs.start_agent_by(AGENT, &disk.server_properties)?;
+        Ok(self.programs.wait_for_agents(1)?)
     }
 
     /// Takes a snapshot and waits for its commit.

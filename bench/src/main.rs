@@ -136,6 +136,20 @@ fn scene(arguments: &Arguments) -> Scene {
     }
 }
 
+/// What to type to have it again: the paths of one machine help nobody on another.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let mut words = vec!["cargo xtask bench".to_owned()];
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        if matches!(argument.as_str(), "--out" | "--dir") {
+            arguments.next();
+        } else if !argument.starts_with("--out=") && !argument.starts_with("--dir=") {
+            words.push(argument);
+        }
+    }
+    words.join(" ")
+}
+
 fn keep(path: &Path, scene: &Scene, outcomes: &[Outcome]) -> std::io::Result<()> {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
@@ -143,8 +157,7 @@ fn keep(path: &Path, scene: &Scene, outcomes: &[Outcome]) -> std::io::Result<()>
             .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
             .unwrap_or_default()
     };
-    let words = std::iter::once("cargo xtask bench".to_owned()).chain(std::env::args().skip(1));
-    let command = words.collect::<Vec<_>>().join(" ");
+    let command = command(std::env::args().skip(1));
     let date = said("date", &["-u", "+%Y-%m-%dT%H:%MZ"]);
     let commit = said("git", &["rev-parse", "--short", "HEAD"]);
     let page = report::page(&command, &date, &commit, &machine::describe(&scene.directory), outcomes);
@@ -152,4 +165,23 @@ fn keep(path: &Path, scene: &Scene, outcomes: &[Outcome]) -> std::io::Result<()>
         std::fs::create_dir_all(parent)?;
     }
     std::fs::write(path, page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{command, is_chosen};
+
+    #[test]
+    fn benchmarks_are_chosen_by_parts_of_their_names() {
+        assert!(is_chosen("backup-compressed", &["compressed".to_owned()]));
+        assert!(is_chosen("pinning", &[]));
+        assert!(!is_chosen("pinning", &["backup".to_owned()]));
+    }
+
+    #[test]
+    fn a_report_names_the_command_without_the_paths_of_its_machine() {
+        let words = ["pinning", "--out", "/x/y.md", "--dir=/z", "--repeat", "3"];
+        let typed = command(words.into_iter().map(str::to_owned));
+        assert_eq!(typed, "cargo xtask bench pinning --repeat 3");
+    }
 }

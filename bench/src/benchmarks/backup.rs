@@ -15,7 +15,7 @@ use crate::spread::{Pairs, Samples};
 
 const RESTORE_LIMIT: f64 = 1.5;
 const REPEAT: usize = 5;
-const PARTITIONS: i32 = 40;
+const PARTITIONS: i32 = 10;
 /// Bytes of a segment, about.
 const SEGMENT: u64 = 16 << 20;
 /// Bytes of a batch's records: Kafka's default of `batch.size`.
