@@ -115,6 +115,11 @@ fn report(context: &Context, query: &wire::PhaseQuery, asked: &wire::PartitionQu
                 report.set_error(wire::ReportError::PinFailed);
                 report.error_message = reason;
             }
+            // Looked at after the pins were taken: the cleaner had not got further than this when they were.
+            if asked.compacted && asked.pin_from.is_some() {
+                let listing = context.catalog.settled_listing(&replica);
+                report.active_segment_base = listing.ok().and_then(|listing| listing.bases.last().copied());
+            }
         }
         Err(error) => {
             report.set_error(match &error {
