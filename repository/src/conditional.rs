@@ -125,7 +125,11 @@ pub async fn check_store(store: &Store, environment: &Environment) -> Result<Sto
         left_behind += usize::from(store.objects().delete(&store.path(name)).await.is_err());
     }
     if let Some(root) = store.files().filter(|_| left_behind == 0).cloned() {
-        blocking(move || Ok(root.remove_empty(&folder))).await?;
+        blocking(move || {
+            root.remove_empty(&folder);
+            Ok(())
+        })
+        .await?;
     }
     Ok(StoreCheck {
         races: ROUNDS,

@@ -148,7 +148,7 @@ fn spoilt_files_of_a_broker_are_named_or_not_needed() -> Result<(), LabError> {
 fn a_spoilt_metadata_checkpoint_is_named(programs: &mut Programs, cluster: &Cluster) -> Result<(), LabError> {
     let node = cluster.node(1)?;
     let directory = node.log_dirs[0].join("__cluster_metadata-0");
-    let checkpoint = files_ending(&directory, ".checkpoint").pop().expect("a checkpoint");
+    let checkpoint = files_ending(&directory, ".checkpoint").pop().unwrap();
     let name = checkpoint.file_name().unwrap().to_string_lossy().into_owned();
     let intact = fs::read(&checkpoint).unwrap();
     super::flip_a_bit(&checkpoint);

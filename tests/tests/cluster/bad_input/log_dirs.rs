@@ -164,7 +164,9 @@ fn what_is_wrong_with_a_log_dir_is_said_and_the_snapshot_after_its_repair_is_who
 
     // A mount of its own has no place beside it for links.
     client.smoke(&["orders".to_owned()], 1)?;
-    let backup = Backup::start(Backup::plain(scene.path())?, &cluster)?;
+    let mut programs = Backup::plain(scene.path())?;
+    nothing_is_known_before_an_agent_connects(&mut programs)?;
+    let backup = Backup::start(programs, &cluster)?;
     assert_eq!(pin_methods(&backup.programs)?, [json!("link"), json!("descriptor")]);
     assert!(backup.programs.log("agent-1").contains("is a mount of its own"));
     let first = backup.create("on two mounts")?;
@@ -204,6 +206,31 @@ fn what_is_wrong_with_a_log_dir_is_said_and_the_snapshot_after_its_repair_is_who
     programs.stop_all();
     cluster.stop()?;
     drop(mount);
+    Ok(())
+}
+
+fn nothing_is_known_before_an_agent_connects(programs: &mut Programs) -> Result<(), LabError> {
+    programs.start_coordinator()?;
+    let status = programs.maxbrod_ok(&["cluster", "status"])?;
+    for unknown in [
+        "cluster_id",
+        "epoch",
+        "open_run",
+        "base_snapshot",
+        "metadata_offset",
+        "metadata_epoch",
+    ] {
+        assert_eq!(status.get(unknown), Some(&Value::Null), "{unknown}: {status:#}");
+    }
+    let create = programs.maxbrod(&["snapshot", "create"])?;
+    super::refused(&create, 1, "no-cluster", "start maxbrod-agent");
+    assert!(
+        create.json["error"]["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("start maxbrod-agent")
+    );
+    programs.stop("coordinator");
     Ok(())
 }
 

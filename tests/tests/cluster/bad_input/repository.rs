@@ -104,6 +104,14 @@ fn a_coordinator_does_not_build_on_what_is_damaged_and_goes_on_when_it_is_repair
     );
     programs.maxbrod_ok(&["snapshot", "verify", "latest", "--level", "full"])?;
     programs.maxbrod_ok(&["audit", "verify"])?;
+
+    // Whoever does not wait is told what to look for.
+    let accepted = programs.maxbrod_ok(&["snapshot", "create", "--require-consistency", "crash-consistent"])?;
+    assert_eq!(accepted["accepted"], json!(true), "{accepted:#}");
+    let run = accepted["run"].as_u64().expect("the run that it will be");
+    programs.wait_until_idle()?;
+    let status = programs.maxbrod_ok(&["cluster", "status"])?;
+    assert_eq!(status.pointer("/last_snapshot/run"), Some(&json!(run)), "{status:#}");
     programs.stop_all();
     cluster.stop()
 }
