@@ -83,8 +83,8 @@ pub fn profile_dir() -> PathBuf {
         .map_or_else(|| PathBuf::from("target/debug"), Path::to_owned)
 }
 
-/// Dumps the cluster again and compares it with what it was when it was backed up. What was acknowledged outside transactions
-/// before the snapshot was asked for must be there; of transactions nothing is promised yet.
+/// Dumps the cluster again and compares it with what it was when it was backed up. What was acknowledged before the snapshot was
+/// asked for must be there, in transactions and outside of them.
 pub fn judge(
     cluster: &Cluster,
     before: &Snapshot,
@@ -95,8 +95,7 @@ pub fn judge(
     let options = Options::of(&before.description);
     let mut report = compare(&before.dump, &restored, &before.cuts, &options);
     if let Some(path) = acknowledged {
-        let mut acknowledged = Acknowledged::read(path)?;
-        acknowledged.acknowledgements.retain(|one| one.transaction.is_none());
+        let acknowledged = Acknowledged::read(path)?;
         let missing = missing_acknowledged(&restored, &acknowledged, before.began_ms, &options);
         report.problems.extend(missing);
     }
