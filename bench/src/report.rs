@@ -19,14 +19,7 @@ pub(crate) fn lines(outcome: &Outcome) -> String {
     match &outcome.rows {
         Ok(rows) => {
             for row in rows {
-                let _ = writeln!(
-                    text,
-                    "{:8}  {}: {} ({})",
-                    row.verdict(),
-                    row.what,
-                    row.result,
-                    row.limit
-                );
+                let _ = writeln!(text, "{:9} {}: {} ({})", row.verdict, row.what, row.result, row.limit);
                 let _ = writeln!(text, "          {} against {} ({})", row.ours, row.theirs, row.against);
                 for note in &row.notes {
                     let _ = writeln!(text, "          {note}");
@@ -74,13 +67,7 @@ pub(crate) fn page(
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",
-            row.verdict(),
-            row.what,
-            row.against,
-            row.ours,
-            row.theirs,
-            row.result,
-            row.limit
+            row.verdict, row.what, row.against, row.ours, row.theirs, row.result, row.limit
         );
     }
     text.push_str("\n## Circumstances\n\n");

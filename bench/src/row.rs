@@ -34,6 +34,15 @@ impl Unit {
     }
 }
 
+/// Whether a number is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Held,
+    NotHeld,
+    /// The limit lies within the confidence interval.
+    Undecided,
+}
+
 /// A number of the design, measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -43,7 +52,7 @@ pub(crate) struct Row {
     pub(crate) theirs: String,
     pub(crate) result: String,
     pub(crate) limit: String,
-    pub(crate) held: bool,
+    pub(crate) verdict: Verdict,
     /// What a reader must know to believe it.
     pub(crate) notes: Vec<String>,
 }
@@ -65,12 +74,12 @@ impl Row {
                 ratios.0.len()
             ),
             limit: format!("≤ {limit}×"),
-            held: ratios.median() <= limit,
+            verdict: Verdict::of(ratios.median() <= limit),
             notes: Vec::new(),
         }
     }
 
-    /// A ratio that is held if the interval in which its median lies with 95 % confidence begins at or below `limit`.
+    /// A ratio that is held if the interval in which its median lies with 95 % confidence ends at or below `limit`.
     pub(crate) fn ratio_within_confidence(what: &str, against: &str, pairs: &Pairs, unit: Unit, limit: f64) -> Self {
         let ratios = pairs.ratios();
         let (low, high) = ratios.confidence_of_median();
@@ -81,12 +90,11 @@ impl Row {
             ratios.0.len()
         );
         row.limit = format!("≤ {limit}× within the confidence interval");
-        row.held = low <= limit;
-        if row.held && high > limit {
-            row.notes.push(format!(
-                "{limit}× lies within the confidence interval: these measurements can't tell the two apart"
-            ));
-        }
+        row.verdict = match (low <= limit, high <= limit) {
+            (_, true) => Verdict::Held,
+            (true, false) => Verdict::Undecided,
+            (false, false) => Verdict::NotHeld,
+        };
         row
     }
 
@@ -99,7 +107,7 @@ impl Row {
             theirs: "–".to_owned(),
             result: format!("{name} {} (n = {})", unit.show(value), samples.0.len()),
             limit: format!("≤ {}", unit.show(limit)),
-            held: value <= limit,
+            verdict: Verdict::of(value <= limit),
             notes: Vec::new(),
         }
     }
@@ -109,15 +117,27 @@ impl Row {
         self.notes.push(note.into());
         self
     }
+}
 
-    pub(crate) fn verdict(&self) -> &'static str {
-        if self.held { "held" } else { "NOT HELD" }
+impl Verdict {
+    fn of(held: bool) -> Self {
+        if held { Self::Held } else { Self::NotHeld }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Held => "held",
+            Self::NotHeld => "NOT HELD",
+            Self::Undecided => "undecided",
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, Unit};
+    use super::{Row, Unit, Verdict};
     use crate::spread::{Pairs, Samples};
 
     fn pairs(ratios: &[f64]) -> Pairs {
@@ -131,24 +151,25 @@ mod tests {
     #[test]
     fn the_median_decides_whether_a_ratio_is_held() {
         let row = |ratios: &[f64]| Row::ratio("a", "b", &pairs(ratios), Unit::Seconds, 1.5);
-        assert_eq!(row(&[1.4, 9.0, 1.5]).verdict(), "held");
-        assert_eq!(row(&[1.6, 1.6, 0.1]).verdict(), "NOT HELD");
-        assert!(!row(&[]).held, "nothing measured holds nothing");
+        assert_eq!(row(&[1.4, 9.0, 1.5]).verdict, Verdict::Held);
+        assert_eq!(row(&[1.6, 1.6, 0.1]).verdict, Verdict::NotHeld);
+        assert_eq!(row(&[]).verdict, Verdict::NotHeld, "nothing measured holds nothing");
     }
 
     #[test]
-    fn a_ratio_that_the_interval_cannot_exclude_is_held_and_says_so() {
-        let ratios: Vec<f64> = (0..20).map(|number| 0.9 + 0.02 * f64::from(number)).collect();
-        let row = Row::ratio_within_confidence("a", "b", &pairs(&ratios), Unit::Milliseconds, 1.1);
-        assert!(row.held && !row.notes.is_empty(), "{row:?}");
-        let row = Row::ratio_within_confidence("a", "b", &pairs(&[1.5; 20]), Unit::Milliseconds, 1.1);
-        assert!(!row.held);
+    fn a_ratio_is_undecided_while_its_limit_lies_within_the_confidence_interval() {
+        let verdict =
+            |ratios: &[f64]| Row::ratio_within_confidence("a", "b", &pairs(ratios), Unit::Milliseconds, 1.1).verdict;
+        let around: Vec<f64> = (0..20).map(|number| 0.9 + 0.02 * f64::from(number)).collect();
+        assert_eq!(verdict(&around), Verdict::Undecided);
+        assert_eq!(verdict(&[1.05; 20]), Verdict::Held);
+        assert_eq!(verdict(&[1.5; 20]), Verdict::NotHeld);
     }
 
     #[test]
     fn a_figure_is_held_up_to_its_limit() {
         let samples = Samples(vec![90.0]);
-        assert!(Row::at_most("a", &samples, 90.0, "peak", Unit::Mebibytes, 96.0).held);
-        assert!(!Row::at_most("a", &samples, 97.0, "peak", Unit::Mebibytes, 96.0).held);
+        let verdict = |value| Row::at_most("a", &samples, value, "peak", Unit::Mebibytes, 96.0).verdict;
+        assert_eq!((verdict(90.0), verdict(97.0)), (Verdict::Held, Verdict::NotHeld));
     }
 }
