@@ -114,9 +114,11 @@ fn codecs_and_magics_that_are_not_known_are_named() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_a_codec_writes_comes_back(
-        values in proptest::collection::vec(proptest::collection::vec(97u8..101, 0..4000), 1..40),
+        values in proptest::collection::vec(proptest::collection::vec(97u8..101, 0..3000), 1..30),
         codec in proptest::sample::select(&CODECS[..]),
     ) {
         let body = body(&values);
@@ -133,6 +135,9 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
     #[test]
     fn garbage_never_panics_and_stays_below_the_limit(
         mut raw in proptest::collection::vec(any::<u8>(), 0..300),
