@@ -82,7 +82,7 @@ impl Times {
     /// A phase begins. M and q may come again: the snapshot is of the first M.
     pub(crate) fn enter(&mut self, phase: Phase, now: Moment) {
         match phase {
-            Phase::A | Phase::Z => {}
+            Phase::A | Phase::C | Phase::Z => {}
             Phase::M if self.phase_m >= self.began && self.phase_m > Moment::default() => {}
             Phase::M => self.phase_m = now,
             Phase::Q => self.phase_q = now,

@@ -145,7 +145,7 @@ impl Captures {
         match phase {
             Phase::M => self.sweeps += 1,
             Phase::Z => self.read_again = true,
-            Phase::A | Phase::Q | Phase::G | Phase::P => {}
+            Phase::A | Phase::Q | Phase::G | Phase::P | Phase::C => {}
         }
     }
 
@@ -216,7 +216,8 @@ impl Captured {
                 self.kind,
                 PartitionKind::ConsumerOffsets | PartitionKind::ShareGroupState
             ),
-            Phase::P => self.kind == PartitionKind::Data,
+            Phase::P => self.kind == PartitionKind::Data && !self.order.compacted,
+            Phase::C => self.kind == PartitionKind::Data && self.order.compacted,
         }
     }
 
@@ -236,7 +237,7 @@ impl Captured {
                 self.end = finding.cut;
                 self.vouched = is_vouched;
             }
-            Phase::G | Phase::P => {
+            Phase::G | Phase::P | Phase::C => {
                 self.end = finding.cut;
                 self.vouched = is_vouched;
             }

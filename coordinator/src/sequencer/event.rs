@@ -189,8 +189,11 @@ pub enum Phase {
     Q,
     /// `__consumer_offsets` and `__share_group_state`.
     G,
-    /// Every other partition.
+    /// Every other partition that is not compacted.
     P,
+    /// Every other partition that is compacted. Such topics hold what records elsewhere refer to (schemas, reference data),
+    /// and what is referred to was there first: read later, it is in the snapshot too.
+    C,
     /// `__transaction_state` once more, where older clients are at work: what comes later tells what their markers meant.
     Z,
 }

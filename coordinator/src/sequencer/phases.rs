@@ -196,8 +196,9 @@ impl Snapshot {
             Phase::Q if self.captures.needs_another_sweep() => Some(Phase::M),
             Phase::Q => Some(Phase::G),
             Phase::G => Some(Phase::P),
-            Phase::P if self.captures.has_older_clients() => Some(Phase::Z),
-            Phase::P | Phase::Z => None,
+            Phase::P => Some(Phase::C),
+            Phase::C if self.captures.has_older_clients() => Some(Phase::Z),
+            Phase::C | Phase::Z => None,
         }
     }
 

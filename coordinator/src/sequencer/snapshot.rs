@@ -101,8 +101,9 @@ impl Snapshot {
             Step::Hooks => Stage::Hooks,
             Step::Poised => Stage::PhaseA,
             Step::Phase(round) => match round.phase() {
-                Phase::P | Phase::Z if round.is_settling() => Stage::Metadata,
+                Phase::C | Phase::Z if round.is_settling() => Stage::Metadata,
                 Phase::A => Stage::PhaseA,
+                Phase::C => Stage::PhaseC,
                 Phase::Z => Stage::PhaseZ,
                 Phase::M => Stage::PhaseM,
                 Phase::Q => Stage::PhaseQ,

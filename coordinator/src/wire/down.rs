@@ -50,6 +50,7 @@ pub(crate) fn phase_query(query: &Query) -> impl Iterator<Item = proto::ToAgent>
         Phase::Q => proto::Phase::Q,
         Phase::G => proto::Phase::G,
         Phase::P => proto::Phase::P,
+        Phase::C => proto::Phase::C,
         Phase::Z => proto::Phase::Z,
     };
     let (run, attempt, depth, request) = (query.run, query.attempt, query.depth, query.request);

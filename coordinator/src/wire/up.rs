@@ -17,6 +17,7 @@ pub(crate) fn reports(message: proto::PhaseReports) -> Result<Reports, WireError
         proto::Phase::Q => Phase::Q,
         proto::Phase::G => Phase::G,
         proto::Phase::P => Phase::P,
+        proto::Phase::C => Phase::C,
         proto::Phase::A => Phase::A,
         proto::Phase::Z => Phase::Z,
         proto::Phase::Unspecified => return Err(WireError::new("reports", "no phase is named")),

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod interrupted;
+mod missing_agent;
 mod moment;
 mod round_trip;
 mod tour;

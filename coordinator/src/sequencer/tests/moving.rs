@@ -205,3 +205,19 @@ fn a_tiered_topic_is_a_named_gap() {
     let gap = world.outcome().gaps.first().expect("it is named");
     assert_eq!(gap.what, "topic orders");
 }
+
+#[test]
+fn compacted_topics_are_captured_after_those_that_may_refer_to_them() {
+    const SCHEMAS: u8 = 8;
+    let mut world = cluster();
+    world.topic(SCHEMAS, "__schemas", &[&[1, 2, 3]]);
+    world.write_all(SCHEMAS, 0, &[batch(4, 0, 1)]);
+    world.start();
+    world.create();
+    assert!(world.outcome().result.is_ok());
+    let asked = |topic| {
+        let of = |query: &&Query| query.partitions.iter().any(|asked| asked.key == key(topic, 0));
+        world.queries.iter().filter(of).map(|query| query.phase).max()
+    };
+    assert_eq!((asked(ORDERS), asked(SCHEMAS)), (Some(Phase::P), Some(Phase::C)));
+}
