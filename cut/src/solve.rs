@@ -31,7 +31,7 @@ use self::findings::Findings;
 use self::ids::{TransactionalId, TransactionalIds};
 use self::participants::Participants;
 use self::report::Report;
-use self::rules::{Demands, Home};
+use self::rules::{Demands, Home, Settled};
 use self::runs::{Strand, Strands};
 use crate::capture::{Capture, CapturedPartition, PartitionKind};
 use crate::cuts::{Cuts, Rule};
@@ -91,34 +91,23 @@ pub(crate) fn solve_by(capture: &Capture, rules: Rules) -> Cuts {
                 descent.lower(*partition, run.base_offset.0, Rule::R1, cause);
             }
         }
-        let attributed = attribute(capture, &mut ids, strands, rules);
+        let mut attributed = attribute(capture, &mut ids, strands, rules);
+        // Where states are missing, a rule can find cause where there is none.
+        attributed.retain(|(strand, _)| ids.ids.get(strand.id).is_some_and(|id| !gaps.contains(&id.home)));
+        let is_older = |(strand, _): &(Strand, Vec<Attributed>)| ids.ids.get(strand.id).is_some_and(|id| id.is_older);
+        let has_older = attributed.iter().any(is_older);
         for (strand, runs) in &attributed {
             if let Some(id) = ids.ids.get(strand.id) {
                 let start = capture.partitions.get(strand.partition).and_then(|of| of.start);
                 let home = Home {
                     id,
-                    settled: settled(capture, id.home),
-                };
-                // Where states are missing, cutting between them would make more doubtful than it mends.
-                let has_gap = gaps.contains(&id.home);
-                let rules = Rules {
-                    commits: rules.commits && !has_gap,
-                    completes: rules.completes && !has_gap,
-                    ..rules
+                    settled: settled(capture, id.home, has_older),
                 };
                 demands.of_strand(strand, home, runs, start.map_or(0, |start| start.offset().0), rules);
             }
         }
         if rules.offsets {
-            // A log with gaps is not cut for it, as if all in it were decided before.
-            let settled = |home| {
-                if gaps.contains(&home) {
-                    Some(i64::MAX)
-                } else {
-                    settled(capture, home)
-                }
-            };
-            demands.of_chains(&commits, &ids, &attributed, settled);
+            demands.of_chains(&commits, &ids, &attributed, |home| settled(capture, home, has_older));
         }
     }
     descent.apply(std::mem::take(&mut demands.bounds));
@@ -189,11 +178,16 @@ fn in_order(capture: &Capture) -> Cow<'_, Capture> {
     capture
 }
 
-/// Up to where a coordinator's log was read after a whole phase M and before the last q: what is below was there when the last
-/// q began, and what is not was appended after everything that is below any partition's start.
-fn settled(capture: &Capture, home: usize) -> Option<i64> {
+/// Where a coordinator's log ended at the q before the last, if there was one. A whole phase M came before that q.
+///
+/// The markers of older clients are only looked at from a later M on, so that with them nothing is undone in vain.
+fn settled(capture: &Capture, home: usize, has_older: bool) -> Option<Settled> {
     let sweeps = &capture.partitions.get(home)?.sweeps;
-    sweeps.get(1..)?.last().map(|offset| offset.0)
+    let at = sweeps.get(1..)?.last()?.0;
+    Some(Settled {
+        at,
+        can_undo: !has_older,
+    })
 }
 
 /// Whether a partition is one of a coordinator of transactions.

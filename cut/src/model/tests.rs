@@ -90,13 +90,9 @@ fn hold(usual: u32, shapes: impl Strategy<Value = Shape>) -> (u32, u32) {
     };
     let result = TestRunner::new(config).run(&(any::<u64>(), shapes), |(seed, shape)| {
         let outcome = run(seed, shape, Order::CoordinatorsFirst, Rules::ALL);
-        prop_assert!(
-            outcome.silent.is_empty(),
-            "{:?}\n{:?}\n{:#?}",
-            outcome.cuts.level,
-            outcome.cuts.notes,
-            outcome.silent
-        );
+        let silent: Vec<&str> = outcome.silent.iter().map(|violation| violation.what.as_str()).collect();
+        let (level, notes) = (outcome.cuts.level, &outcome.cuts.notes);
+        prop_assert!(silent.is_empty(), "{level}\n{notes:?}\n{silent:#?}");
         prop_assert!(outcome.cuts.level != Level::CrashConsistent, "{:?}", outcome.cuts.notes);
         let (transactional, all) = counts.get();
         counts.set((
@@ -115,19 +111,19 @@ fn hold(usual: u32, shapes: impl Strategy<Value = Shape>) -> (u32, u32) {
 
 #[test]
 fn a_cut_of_new_clients_is_a_state_the_cluster_could_have_been_in() {
-    let (transactional, all) = hold(1500, shapes(1..6, 0..1));
+    let (transactional, all) = hold(800, shapes(1..6, 0..1));
     assert!(transactional * 10 > all * 7, "{transactional} of {all}");
 }
 
 #[test]
 fn a_cut_of_older_clients_is_such_a_state_or_says_whose_transactions_are_doubtful() {
-    let (transactional, all) = hold(1000, shapes(0..1, 1..5));
+    let (transactional, all) = hold(600, shapes(0..1, 1..5));
     assert!(transactional * 2 > all, "{transactional} of {all}");
 }
 
 #[test]
 fn a_cut_of_clients_old_and_new_is_such_a_state_or_says_whose_transactions_are_doubtful() {
-    let (transactional, all) = hold(1000, shapes(1..4, 1..4));
+    let (transactional, all) = hold(600, shapes(1..4, 1..4));
     assert!(transactional * 2 > all, "{transactional} of {all}");
 }
 
@@ -193,107 +189,4 @@ fn without_any_one_rule_the_checker_objects() {
     let wrong = wrong(40, busy(5, 0), Order::CoordinatorsLast, all);
     println!("with the coordinators captured last: {wrong} of 40 runs are wrong");
     assert!(wrong > 0);
-}
-
-#[test]
-#[ignore = "debug"]
-fn look() {
-    let seed = 823930736021368422;
-    let shape = Shape {
-        homes: 2,
-        topics: 3,
-        partitions: 2,
-        groups: 2,
-        newer: 5,
-        older: 0,
-        before: 299,
-        skew: 146,
-        knows_open: false,
-        is_rough: true,
-    };
-    let mut world = World::new(seed, shape);
-    world.steps(shape.before);
-    let snapshot = capture(&mut world, Order::CoordinatorsFirst);
-    let cuts = solve_by(&snapshot.capture, Rules::ALL);
-    for v in check(&world, &snapshot, &cuts) {
-        println!("VIOLATION {}", v.what);
-    }
-    for c in &cuts.cut_back {
-        println!(
-            "{:?} {} {} -> {} {}",
-            c.rule, c.partition.topic_id, c.from, c.to, c.cause
-        );
-    }
-    for p in &snapshot.capture.partitions {
-        println!(
-            "{}-{} start {:?} end {:?} cut {:?}",
-            p.topic,
-            p.key.partition,
-            p.start.unwrap().offset(),
-            p.end.offset(),
-            cuts.cuts[&p.key].offset()
-        );
-    }
-    for log in &world.logs {
-        println!(
-            "log {}-{} inc {} deleted {}",
-            log.topic, log.partition, log.incarnation, log.is_deleted
-        );
-        for b in log.leading() {
-            match &b.body {
-                super::log::Body::State { id, meta } if *id == 2 => println!(
-                    "  {} id{} ({} {}) {:?} v{} {:?} tx{:?}",
-                    b.base, id, meta.producer, meta.epoch, meta.status, meta.version, meta.parts, meta.transaction
-                ),
-                super::log::Body::Data { transaction, .. } => {
-                    println!("  {} ({} {}) data tx{transaction}", b.base, b.producer, b.epoch)
-                }
-                super::log::Body::Commit {
-                    transaction: Some(transaction),
-                    ..
-                } => println!("  {} ({} {}) commit tx{transaction}", b.base, b.producer, b.epoch),
-                super::log::Body::Marker {
-                    transaction, is_commit, ..
-                } => println!(
-                    "  {} ({} {}) marker {is_commit} tx{transaction}",
-                    b.base, b.producer, b.epoch
-                ),
-                _ => {}
-            }
-        }
-    }
-    println!("{:?}", world.server);
-}
-
-#[test]
-#[ignore = "debug"]
-fn reasons() {
-    for (newer, older) in [(5, 0), (0, 3)] {
-        for knows_open in [true, false] {
-            for skew in [8, 40, 120] {
-                let mut tally = std::collections::BTreeMap::new();
-                let mut transactional = 0;
-                for seed in 0..200 {
-                    let shape = Shape {
-                        knows_open,
-                        partitions: 2,
-                        skew,
-                        ..busy(newer, older)
-                    };
-                    let outcome = run(seed, shape, Order::CoordinatorsFirst, Rules::ALL);
-                    transactional += usize::from(outcome.cuts.level == Level::Transactional);
-                    for note in outcome.cuts.notes {
-                        let text: String = note.text.chars().filter(|c| !c.is_ascii_digit()).collect();
-                        *tally.entry(text).or_insert(0) += 1;
-                    }
-                }
-                println!("{newer}+{older} knows_open {knows_open} skew {skew}: {transactional} of 200");
-                let mut tally: Vec<_> = tally.into_iter().collect();
-                tally.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-                for (text, n) in tally.iter().take(8) {
-                    println!("     {n} {text}");
-                }
-            }
-        }
-    }
 }

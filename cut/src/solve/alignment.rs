@@ -87,6 +87,10 @@ fn either(one: &[Attributed], other: &[Attributed]) -> Vec<Attributed> {
             one.explained.1.max(other.explained.1),
         ),
         transaction: one.transaction.filter(|_| one.transaction == other.transaction),
+        candidates: match (one.possible(), other.possible()) {
+            (Some(one), Some(other)) if one != other => Some((one.0.min(other.0), one.1.max(other.1))),
+            (one, other) => one.or(other),
+        },
         is_effective: match one.is_effective == other.is_effective {
             true => one.is_effective,
             false => Certainty::Unknown,
@@ -297,6 +301,7 @@ impl<'a> Lattice<'a> {
                 run: *run,
                 explained: (explain(lowest), explain(highest)),
                 transaction: known.filter(|_| lowest == highest && !(is_marker && lowest > self.decided)),
+                candidates: self.candidates(lowest, highest),
                 is_effective: match marker.filter(|marker| is_marker && marker.is_effective) {
                     Some(_) => Certainty::Yes,
                     None => Certainty::No,
@@ -305,6 +310,16 @@ impl<'a> Lattice<'a> {
             });
         }
         Ok(attributed)
+    }
+
+    /// The transactions at these positions.
+    fn candidates(&self, lowest: usize, highest: usize) -> Option<(usize, usize)> {
+        let first = self.listed.get(lowest.max(1) - 1)?.0;
+        let last = self
+            .listed
+            .get(highest.checked_sub(1)?.min(self.listed.len().checked_sub(1)?))?
+            .0;
+        Some((first, last))
     }
 
     fn decided_at(&self, position: usize) -> i64 {

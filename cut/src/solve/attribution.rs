@@ -17,10 +17,29 @@ pub(super) struct Attributed {
     pub(super) explained: (i64, i64),
     /// The transaction, an index into those of the id, where it is certain.
     pub(super) transaction: Option<usize>,
+    /// Where it is not certain, the first and the last that are possible.
+    pub(super) candidates: Option<(usize, usize)>,
     /// Whether it is a marker that ends an open transaction rather than repeats another.
     pub(super) is_effective: Certainty,
     /// Offset of the transaction's first record here, of a marker that ends one; `None` where it is not known.
     pub(super) first_offset: Option<i64>,
+}
+
+impl Attributed {
+    /// The first and the last transaction that are possible.
+    pub(super) fn possible(&self) -> Option<(usize, usize)> {
+        self.transaction.map(|certain| (certain, certain)).or(self.candidates)
+    }
+
+    /// The lowest decision to commit that the run can depend on, where its transaction is not certain.
+    pub(super) fn lowest_commit(&self, id: &TransactionalId) -> Option<i64> {
+        let (first, last) = self.candidates?;
+        let possible = id.transactions.get(first..=last)?.iter();
+        let commits = possible
+            .filter_map(|of| of.decision)
+            .filter(|of| of.is_commit && of.at > BEFORE);
+        commits.map(|decision| decision.at).min()
+    }
 }
 
 /// Yes, no, or not known.
@@ -57,6 +76,7 @@ pub(super) fn by_epoch(strand: &Strand, id: &TransactionalId, ids: &Transactiona
             run: *run,
             explained: (explained, explained),
             transaction,
+            candidates: None,
             is_effective,
             first_offset,
         });
@@ -149,6 +169,7 @@ pub(super) fn before_anchor(run: &TransactionalRun) -> Attributed {
         run: *run,
         explained: (BEFORE, BEFORE),
         transaction: None,
+        candidates: None,
         is_effective: Certainty::No,
         first_offset: None,
     }

@@ -78,25 +78,21 @@ impl<'a> Descent<'a> {
     /// Applies the bounds until none is left to apply.
     pub(super) fn apply(&mut self, mut bounds: Vec<Bound>) {
         bounds.sort_by_key(|bound| (bound.watched, Reverse(bound.below)));
-        let mut pending: HashMap<usize, std::vec::IntoIter<Bound>> = HashMap::new();
-        let mut worklist = Vec::new();
-        for group in bounds.chunk_by(|one, other| one.watched == other.watched) {
-            if let Some(first) = group.first() {
-                worklist.push(first.watched);
-                pending.insert(first.watched, group.to_vec().into_iter());
-            }
+        // Which bounds wait for each partition: from the first that is not due, to the last.
+        let mut waiting: HashMap<usize, (usize, usize)> = HashMap::new();
+        for (place, bound) in bounds.iter().enumerate() {
+            waiting.entry(bound.watched).or_insert((place, place)).1 = place + 1;
         }
-        worklist.reverse();
+        let mut worklist: Vec<usize> = bounds.iter().rev().map(|bound| bound.watched).collect();
+        worklist.dedup();
         while let Some(watched) = worklist.pop() {
-            let Some(waiting) = pending.get_mut(&watched) else {
-                continue;
-            };
-            let cut = self.cuts.get(watched).map_or(i64::MAX, |cut| cut.offset().0);
-            let mut due = Vec::new();
-            while waiting.as_slice().first().is_some_and(|bound| cut < bound.below) {
-                due.extend(waiting.next());
-            }
-            for bound in due {
+            let cut = self.offset(watched);
+            while let Some((next, end)) = waiting.get_mut(&watched)
+                && *next < *end
+                && let Some(bound) = bounds.get(*next)
+                && cut < bound.below
+            {
+                *next += 1;
                 if self.lower(bound.lowered, bound.to, bound.rule, bound.cause) {
                     worklist.push(bound.lowered);
                 }

@@ -203,6 +203,8 @@ impl TransactionalId {
             next: value.next_producer_id,
         });
         match status {
+            TransactionStatus::PrepareCommit | TransactionStatus::PrepareAbort
+                if last.is_some_and(|of| of.status == status) => {}
             TransactionStatus::Ongoing | TransactionStatus::PrepareCommit | TransactionStatus::PrepareAbort => {
                 if self.open().is_none() {
                     // Where its beginning is not known: a commit of version 2 is one epoch above its records.
@@ -279,11 +281,12 @@ fn follows(last: Option<TransactionStatus>, next: TransactionStatus) -> bool {
     match next {
         Empty => matches!(last, Empty | CompleteCommit | CompleteAbort),
         Ongoing => matches!(last, Ongoing | Empty | CompleteCommit | CompleteAbort),
-        PrepareCommit => last == Ongoing,
+        // An append that timed out is repeated, and both are in the log.
+        PrepareCommit => matches!(last, Ongoing | PrepareCommit),
         // Version 2 can abort what has no partition yet.
-        PrepareAbort => matches!(last, Ongoing | Empty | CompleteCommit | CompleteAbort),
-        CompleteCommit => last == PrepareCommit,
-        CompleteAbort => last == PrepareAbort,
+        PrepareAbort => last != PrepareCommit,
+        CompleteCommit => matches!(last, PrepareCommit | CompleteCommit),
+        CompleteAbort => matches!(last, PrepareAbort | CompleteAbort),
         TransactionStatus::Dead | TransactionStatus::PrepareEpochFence => false,
     }
 }

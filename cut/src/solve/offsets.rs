@@ -14,7 +14,7 @@ use super::bounds::{Bound, Cause};
 use super::findings::Findings;
 use super::ids::{BEFORE, TransactionalIds, name};
 use super::participants::{Participants, Whereabouts};
-use super::rules::{Demands, Doubt};
+use super::rules::{Demands, Doubt, Settled};
 use super::runs::Strand;
 use crate::capture::{Capture, CapturedPartition, PartitionKey, PartitionKind};
 use crate::cuts::{Level, Rule};
@@ -112,6 +112,10 @@ fn group_offset(
             if capture.partitions.get(read).is_some_and(is_anothers) {
                 return Ok(None);
             }
+            // Without an id it can be for the one that was deleted meanwhile: no cut is right for that.
+            if value.topic_id == TopicId::default() && participants.was_deleted(&key.topic) {
+                return Ok(None);
+            }
             Ok(Some((key.group, read, value.offset.0)))
         }
         GroupRecord::Other { .. } if kind.name().is_none() => Err(format!("its kind, {}, is unknown", kind.0)),
@@ -176,17 +180,18 @@ impl Demands {
         commits: &[Commit],
         ids: &TransactionalIds,
         strands: &[(Strand, Vec<Attributed>)],
-        settled: impl Fn(usize) -> Option<i64>,
+        settled: impl Fn(usize) -> Option<Settled>,
     ) {
         let writers = Writers::of(ids, strands);
         let readers = Writers::of_records(ids, strands);
         for (index, commit) in commits.iter().enumerate() {
-            let Some((reader_home, decided)) = readers.get(&commit.log).and_then(|of| of.covering(commit.at)) else {
+            let Some(reader) = readers.get(&commit.log).and_then(|of| of.covering(commit.at)) else {
                 continue;
             };
+            let (reader_home, decided) = (reader.home, reader.decided);
             let settled = settled(reader_home);
             // Decided before the last q began: what is not decided in that q, nobody had read as committed by then.
-            if settled.is_some_and(|settled| decided < settled) {
+            if settled.is_some_and(|settled| decided < settled.at) {
                 continue;
             }
             let Some(written) = writers.get(&commit.read) else {
@@ -194,8 +199,8 @@ impl Demands {
             };
             for writer in written.overlapping(commit.next) {
                 let has_read = writer.first.map(|first| first < commit.next);
-                // Decided after everything that is below any start: nothing is torn if it is undone in vain.
-                match has_read.or(settled.map(|_| true)) {
+                let has_read = has_read.or(settled.filter(|settled| settled.can_undo).map(|_| true));
+                match has_read.filter(|has_read| !has_read || reader.is_certain) {
                     Some(true) => self.bounds.push(Bound {
                         watched: writer.home,
                         below: writer.decided.saturating_add(1),
@@ -236,6 +241,8 @@ struct Span {
     home: usize,
     /// Offset of the decision.
     decided: i64,
+    /// Whether it is certain which decision it is; if not, `decided` is the lowest possible.
+    is_certain: bool,
 }
 
 impl Writers {
@@ -269,8 +276,14 @@ impl Writers {
             let Some(id) = ids.ids.get(strand.id) else { continue };
             for attributed in runs {
                 let transaction = attributed.transaction.and_then(|index| id.transactions.get(index));
-                let decision = transaction.and_then(|of| of.decision);
-                let Some(decision) = decision.filter(|of| of.is_commit && of.at > BEFORE) else {
+                let certain = transaction
+                    .and_then(|of| of.decision)
+                    .filter(|of| of.is_commit && of.at > BEFORE);
+                let possible = match transaction {
+                    Some(_) => None,
+                    None => attributed.lowest_commit(id),
+                };
+                let Some(decided) = certain.map(|decision| decision.at).or(possible) else {
                     continue;
                 };
                 if let Some((first, end)) = span(attributed) {
@@ -278,7 +291,8 @@ impl Writers {
                         first,
                         end,
                         home: id.home,
-                        decided: decision.at,
+                        decided,
+                        is_certain: certain.is_some(),
                     });
                 }
             }
@@ -297,13 +311,11 @@ impl Writers {
         }
     }
 
-    /// The home and decision of the transaction that wrote a record.
-    fn covering(&self, offset: i64) -> Option<(usize, i64)> {
+    /// The transaction that wrote a record.
+    fn covering(&self, offset: i64) -> Option<&Span> {
         let after = self.spans.partition_point(|span| span.end <= offset);
         let span = self.spans.get(after)?;
-        span.first
-            .is_some_and(|first| first <= offset)
-            .then_some((span.home, span.decided))
+        span.first.is_some_and(|first| first <= offset).then_some(span)
     }
 
     /// Those that end at an offset or above and may begin below it.

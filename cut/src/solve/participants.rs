@@ -64,6 +64,12 @@ impl<'a> Participants<'a> {
         }
     }
 
+    /// Whether a topic of this name was deleted while the snapshot was taken.
+    pub(super) fn was_deleted(&self, topic: &str) -> bool {
+        let absent = self.absent.get(topic);
+        absent.is_some_and(|of| of.values().any(|reason| *reason == Absence::Deleted))
+    }
+
     /// The captured partition of a topic's id.
     pub(super) fn find_by_key(&self, key: &PartitionKey) -> Option<usize> {
         self.by_key.get(key).copied()

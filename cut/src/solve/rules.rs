@@ -42,8 +42,16 @@ pub(super) struct Doubt {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home<'a> {
     pub(super) id: &'a TransactionalId,
-    /// Up to where its coordinator's log was read after a whole phase M and before the last q, if it was.
-    pub(super) settled: Option<i64>,
+    pub(super) settled: Option<Settled>,
+}
+
+/// Where a coordinator's log ended at the q before the last, if there was one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    /// What is below was stored before the last q began.
+    pub(super) at: i64,
+    /// Whether what is not can be undone in vain: it is younger than everything below any start, and nothing relies on more.
+    pub(super) can_undo: bool,
 }
 
 /// What the rules demand, and what they cannot say.
@@ -61,10 +69,11 @@ impl Demands {
             if rules.late && attributed.run.base_offset.0 >= start {
                 self.late(strand, id, attributed);
             }
+            let is_record = attributed.run.kind.is_commit().is_none();
             let Some(transaction) = attributed.transaction.and_then(|index| id.transactions.get(index)) else {
+                self.uncertain(strand, id, attributed);
                 continue;
             };
-            let is_record = attributed.run.kind.is_commit().is_none();
             if let Some(decision) = transaction.decision
                 && rules.commits
                 && is_record
@@ -78,9 +87,8 @@ impl Demands {
             {
                 let is_effective = match (attributed.is_effective, home.settled) {
                     // Completed before the last q began: had its marker been cut, it had come later. It is a repeated one.
-                    (Certainty::Unknown, Some(settled)) if complete < settled => Certainty::No,
-                    // Completed after everything that is below any start: nothing is torn if it is undone in vain.
-                    (Certainty::Unknown, Some(_)) => Certainty::Yes,
+                    (Certainty::Unknown, Some(settled)) if complete < settled.at => Certainty::No,
+                    (Certainty::Unknown, Some(settled)) if settled.can_undo => Certainty::Yes,
                     (known, _) => known,
                 };
                 match is_effective {
@@ -96,6 +104,20 @@ impl Demands {
                     }),
                 }
             }
+        }
+    }
+
+    /// R2 and R3 where the transaction is not certain: nothing is wrong as long as the run stays.
+    fn uncertain(&mut self, strand: &Strand, id: &TransactionalId, attributed: &Attributed) {
+        let is_repeated = attributed.run.kind.is_commit().is_some() && attributed.is_effective == Certainty::No;
+        if let Some(commit) = attributed.lowest_commit(id).filter(|_| !is_repeated) {
+            self.doubts.push(Doubt {
+                below: (strand.partition, attributed.run.next_offset.0),
+                above: (id.home, commit),
+                about: Cause::Transaction(strand.id),
+                text: "more than one of its transactions can have written there",
+                partition: strand.partition,
+            });
         }
     }
 
