@@ -30,3 +30,20 @@ fn a_url_that_can_be_no_coordinators_is_wrong_usage() {
     status("https://127.0.0.1:7420").assert_failed(2, "usage", "--tls-ca");
     maxbrod(&["cluster", "status", "--json"]).assert_failed(2, "usage", "MAXBROD_COORDINATOR");
 }
+
+#[test]
+fn a_level_of_consistency_that_there_is_not_is_wrong_usage_and_those_there_are_are_named() {
+    let create = [
+        "snapshot",
+        "create",
+        "--json",
+        "--coordinator",
+        "http://127.0.0.1:1",
+        "--require-consistency",
+    ];
+    let ask = |level: &str| maxbrod(&[&create[..], &[level]].concat());
+    ask("perfect").assert_failed(2, "usage", "transactional");
+    for level in ["crash-consistent", "best-effort", "transactional"] {
+        ask(level).assert_failed(1, "coordinator-unreachable", "http://127.0.0.1:1");
+    }
+}

@@ -50,9 +50,10 @@ impl Ended {
         let remedy = error["remedy"].as_str().unwrap();
         assert!(format!("{message} {remedy}").contains(named), "{named}: {self:?}");
         assert!(!remedy.is_empty(), "{self:?}");
-        // What the command line's grammar refuses is worded by clap there.
+        // What the command line's grammar refuses is worded, and broken into lines, by clap there.
+        let words: Vec<&str> = self.stderr.split_whitespace().collect();
         assert!(
-            self.stderr.contains(message) || self.stderr.contains("Usage: "),
+            self.stderr.contains(message) || words.join(" ").contains(message) || self.stderr.contains("Usage: "),
             "{self:?}"
         );
         assert!(

@@ -154,6 +154,7 @@ fn a_spoilt_metadata_checkpoint_is_named(programs: &mut Programs, cluster: &Clus
     super::flip_a_bit(&checkpoint);
     programs.start_coordinator()?;
     programs.start_agent(node)?;
+    programs.wait_for_agents(1)?;
     let finished = programs.maxbrod(&["snapshot", "create", "--wait"])?;
     refused(&finished, 1, "no-metadata", &name);
     fs::write(&checkpoint, intact).unwrap();
