@@ -22,8 +22,8 @@ fn a_replica_without_agent_is_vouched_for_by_its_leaders_checkpoint() -> Result<
     load.wait_flowing(READY)?;
     std::thread::sleep(Duration::from_secs(3));
 
-    let programs = Backup::plain(scene.path())?.coordinator_settings("[snapshot]\nrequire = \"one-replica\"\n");
-    let mut programs = programs;
+    let settings = "[snapshot]\nrequire = \"one-replica\"\n";
+    let mut programs = Backup::plain(scene.path())?.coordinator_settings(settings);
     programs.start_coordinator()?;
     for node in cluster.nodes().iter().filter(|node| node.id != MISSING) {
         programs.start_agent(node)?;
@@ -44,8 +44,9 @@ fn a_replica_without_agent_is_vouched_for_by_its_leaders_checkpoint() -> Result<
         .filter_map(|gap| gap.get("what")?.as_str().map(str::to_owned))
         .collect();
     let id = created.json.get("id").and_then(Value::as_str).unwrap_or_default();
-    let shown = programs.maxbrod_ok(&["snapshot", "show", id, "--partitions"])?;
-    let rows = shown.get("partition_list").and_then(Value::as_array);
+    let shown = programs.maxbrod(&["snapshot", "show", id, "--partitions"])?;
+    assert_eq!(shown.code, 3, "{}", shown.stderr);
+    let rows = shown.json.get("partition_list").and_then(Value::as_array);
     let (mut vouched, mut unvouched) = (0, 0);
     for row in rows.into_iter().flatten() {
         let (Some(topic), Some(partition)) = (row.get("topic").and_then(Value::as_str), row.get("partition")) else {
