@@ -64,7 +64,7 @@ impl Job<'_> {
         let Some(spot) = source.locate(start.offset)?.filter(|spot| spot.segment < active) else {
             return Ok((0, false));
         };
-        check_start(&source, &spot, start.offset)?;
+        check_start(&source, &spot, start.offset, self.is_contiguous())?;
         if bytes_to(&source, &spot, active)? < chunker::MIN {
             return Ok((0, false));
         }
@@ -137,7 +137,7 @@ impl Job<'_> {
             let Some(spot) = source.locate(start.offset)? else {
                 return Err(source.different(source.active(), format!("nothing is there from {} on", start.offset)));
             };
-            check_start(source, &spot, start.offset)?;
+            check_start(source, &spot, start.offset, self.is_contiguous())?;
             let epochs = Some(&order.cut.epochs);
             let until = Some(end.next);
             let rules = Rules {
@@ -351,8 +351,13 @@ fn is_trusted(base: &Base, source: &Source, epochs: &Epochs, to: i64) -> Result<
 }
 
 /// A chunk starts with a whole batch, unless the log starts within one.
-fn check_start(source: &Source, spot: &Spot, offset: i64) -> Result<(), ShipError> {
+fn check_start(source: &Source, spot: &Spot, offset: i64, contiguous: bool) -> Result<(), ShipError> {
     let base = source.segments.get(spot.segment).map_or(0, |segment| segment.base);
+    // Where a log was compacted once, offsets are missing within a file; the file that should hold them is not empty.
+    if contiguous && base > offset && spot.frame.base > offset && spot.frame.header.is_some() {
+        let missing = format!("offsets {offset} to {} are missing before it", spot.frame.base - 1);
+        return Err(source.different(base, missing));
+    }
     if spot.frame.base < offset && offset != source.log_start && spot.frame.header.is_some() {
         return Err(source.different(base, format!("a batch spans offset {offset}, where a chunk ended")));
     }
