@@ -270,6 +270,31 @@ async fn a_flipped_bit_is_never_shipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_segment_that_was_cut_to_nothing_is_never_taken_for_a_log_that_starts_later() {
+    let house = House::new(false).await;
+    let mut log = house.disk.log("d1", "topic", 0);
+    log.append(3, 100, 1).roll().append(3, 100, 1);
+    let first = log.directory.join("00000000000000000000.log");
+    let _agent = house.agent().await;
+    let partition = source("topic", false);
+    house.coordinator.assign(1, vec![partition.clone()]).await;
+    for (attempt, length) in [(1, 7), (2, 0)] {
+        let file = std::fs::File::options().write(true).open(&first).unwrap();
+        file.set_len(length).unwrap();
+        let reports = house.coordinator.phase(attempt, vec![query(&partition)]).await;
+        house.coordinator.ship(attempt, vec![cut_at_end(&reports[0])]).await;
+        let failed = house.coordinator.shipped().await.unwrap_err();
+        assert_eq!(failed.code, "log-differs", "{}", failed.message);
+        assert!(
+            failed.message.contains("offsets 0 to 2 are missing"),
+            "{}",
+            failed.message
+        );
+    }
+    assert_eq!(house.coordinator.grants(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_base_that_does_not_fit_is_read_again_and_matched_by_id() {
     let house = House::new(false).await;
     let mut log = house.disk.log("d1", "topic", 0);
