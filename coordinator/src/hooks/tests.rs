@@ -58,10 +58,12 @@ async fn a_command_that_fails_says_how() {
 async fn a_command_that_hangs_is_killed_and_named_late() {
     let marker = tempfile::tempdir().unwrap();
     let late = marker.path().join("late");
-    let script = format!("sleep 2; touch {}", late.display());
+    let script = format!("sleep 1; touch {}", late.display());
     let result = result(hook(&script, Duration::from_millis(200), OnFailure::Fail)).await;
     assert_eq!(result.exit_code, None);
     assert!(result.error.is_some_and(|error| error.contains("did not end")));
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(!late.exists(), "it went on after it was given up");
 }
 
 #[tokio::test]
