@@ -12,7 +12,7 @@ use maxbrod_kafka::{Offset, TopicId};
 use super::attribution::{Attributed, Certainty};
 use super::bounds::{Bound, Cause};
 use super::findings::Findings;
-use super::ids::{BEFORE, TransactionalIds, name};
+use super::ids::{BEFORE, TransactionalId, TransactionalIds, name};
 use super::participants::{Participants, Whereabouts};
 use super::rules::{Demands, Doubt, Settled};
 use super::runs::Strand;
@@ -246,55 +246,53 @@ struct Span {
 }
 
 impl Writers {
-    /// The transactions by their markers.
+    /// The transactions by their markers. What must precede a marker is its decision, whether that was read or not.
     fn of(ids: &TransactionalIds, strands: &[(Strand, Vec<Attributed>)]) -> BTreeMap<usize, Self> {
-        Self::collect(ids, strands, |attributed| {
+        Self::collect(ids, strands, |id, attributed| {
             let is_end = attributed.run.kind.is_commit() == Some(true) && attributed.is_effective != Certainty::No;
-            let first = attributed
-                .first_offset
-                .filter(|_| attributed.is_effective == Certainty::Yes);
-            is_end.then_some((first, attributed.run.base_offset.0))
+            let (decided, _) = attributed.explained;
+            (is_end && decided > BEFORE).then(|| Span {
+                first: attributed
+                    .first_offset
+                    .filter(|_| attributed.is_effective == Certainty::Yes),
+                end: attributed.run.base_offset.0,
+                home: id.home,
+                decided,
+                is_certain: true,
+            })
         })
     }
 
     /// The transactions by their records.
     fn of_records(ids: &TransactionalIds, strands: &[(Strand, Vec<Attributed>)]) -> BTreeMap<usize, Self> {
-        Self::collect(ids, strands, |attributed| {
+        Self::collect(ids, strands, |id, attributed| {
             let run = &attributed.run;
-            let is_records = run.kind.is_commit().is_none();
-            is_records.then_some((Some(run.base_offset.0), run.next_offset.0))
+            let transaction = attributed.transaction.and_then(|index| id.transactions.get(index));
+            let decision = match transaction {
+                Some(certain) => certain.decision.filter(|of| of.is_commit).map(|of| of.at),
+                None => attributed.lowest_commit(id),
+            };
+            let decided = decision.filter(|at| *at > BEFORE && run.kind.is_commit().is_none())?;
+            Some(Span {
+                first: Some(run.base_offset.0),
+                end: run.next_offset.0,
+                home: id.home,
+                decided,
+                is_certain: transaction.is_some(),
+            })
         })
     }
 
     fn collect(
         ids: &TransactionalIds,
         strands: &[(Strand, Vec<Attributed>)],
-        span: impl Fn(&Attributed) -> Option<(Option<i64>, i64)>,
+        span: impl Fn(&TransactionalId, &Attributed) -> Option<Span>,
     ) -> BTreeMap<usize, Self> {
         let mut all: BTreeMap<usize, Self> = BTreeMap::new();
         for (strand, runs) in strands {
             let Some(id) = ids.ids.get(strand.id) else { continue };
-            for attributed in runs {
-                let transaction = attributed.transaction.and_then(|index| id.transactions.get(index));
-                let certain = transaction
-                    .and_then(|of| of.decision)
-                    .filter(|of| of.is_commit && of.at > BEFORE);
-                let possible = match transaction {
-                    Some(_) => None,
-                    None => attributed.lowest_commit(id),
-                };
-                let Some(decided) = certain.map(|decision| decision.at).or(possible) else {
-                    continue;
-                };
-                if let Some((first, end)) = span(attributed) {
-                    all.entry(strand.partition).or_default().spans.push(Span {
-                        first,
-                        end,
-                        home: id.home,
-                        decided,
-                        is_certain: certain.is_some(),
-                    });
-                }
+            for span in runs.iter().filter_map(|attributed| span(id, attributed)) {
+                all.entry(strand.partition).or_default().spans.push(span);
             }
         }
         all.values_mut().for_each(Self::sort);

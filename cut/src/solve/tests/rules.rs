@@ -238,14 +238,17 @@ fn a_transaction_that_read_what_the_cut_leaves_undecided_is_undone() {
         &[state("y", 8, 0, ONGOING, 2, &["__consumer_offsets-0"])],
         &[state("y", 8, 1, PREPARE_COMMIT, 2, &["__consumer_offsets-0"])],
     );
+    // Whether x's decision was read after phase p or not.
     let mut x_later = x.clone();
     x_later.records = vec![stored(9, &state("x", 7, 4, PREPARE_COMMIT, 2, &["a-0"]))];
-    let data = with_tail(partition("a-0", 10, 20), &[run(11, 7, 3, Data), run(12, 7, 4, COMMIT)]);
-    let mut groups = with_tail(partition("__consumer_offsets-0", 0, 5), &[run(2, 8, 0, Data)]);
-    groups.records = vec![committed(2, "g", "a-0", 12)];
-    let cuts = solve(&capture([x_later, y, data, groups]));
-    assert_eq!((cut_of(&cuts, "a-0"), cut_of(&cuts, "__transaction_state-1")), (12, 4));
-    assert_eq!(cuts.level, Level::Transactional);
+    for x in [x, x_later] {
+        let data = with_tail(partition("a-0", 10, 20), &[run(11, 7, 3, Data), run(12, 7, 4, COMMIT)]);
+        let mut groups = with_tail(partition("__consumer_offsets-0", 0, 5), &[run(2, 8, 0, Data)]);
+        groups.records = vec![committed(2, "g", "a-0", 12)];
+        let cuts = solve(&capture([x, y.clone(), data, groups]));
+        assert_eq!((cut_of(&cuts, "a-0"), cut_of(&cuts, "__transaction_state-1")), (12, 4));
+        assert_eq!(cuts.level, Level::Transactional);
+    }
 }
 
 #[test]
