@@ -210,13 +210,13 @@ impl Coordinator {
             tls,
         } = self;
         info!(%listen, %http_listen, "listening");
+        if let Some(cluster_id) = house.known_cluster() {
+            // Whether it can take over is known before the first agent comes, and an operator who comes first finds a cluster.
+            house.term_for(&cluster_id).await?;
+        }
         let (stop, stopped) = watch::channel(false);
         let mut grpc_server = tokio::spawn(serve_grpc(grpc, listen, tls, Arc::clone(&house), stopped.clone()));
         let mut http_server = tokio::spawn(serve_http(http, http_listen, Arc::clone(&house), stopped));
-        if let Some(cluster_id) = house.known_cluster() {
-            // Whether it can take over is known before the first agent comes.
-            house.term_for(&cluster_id).await?;
-        }
         tokio::pin!(shutdown);
         let result = tokio::select! {
             () = &mut shutdown => {
