@@ -42,6 +42,20 @@ impl TransactionStatus {
         })
     }
 
+    /// Kafka's code for it.
+    pub fn code(self) -> i8 {
+        match self {
+            Self::Empty => 0,
+            Self::Ongoing => 1,
+            Self::PrepareCommit => 2,
+            Self::PrepareAbort => 3,
+            Self::CompleteCommit => 4,
+            Self::CompleteAbort => 5,
+            Self::Dead => 6,
+            Self::PrepareEpochFence => 7,
+        }
+    }
+
     /// Whether the outcome is decided.
     pub fn is_decided(self) -> bool {
         matches!(

@@ -15,6 +15,7 @@ use maxbrod_kafka::{BrokerEpoch, NodeId};
 use maxbrod_repository::{Cluster, Hash, Journal, Tree};
 
 use crate::disk::{Disk, HostDisk};
+use crate::endings::Endings;
 use crate::error::{Error, Result};
 use crate::log_dir::{write_broker_files, write_cluster_metadata, write_meta_properties};
 use crate::plan::{NodePlan, Plan};
@@ -118,7 +119,10 @@ async fn apply_on(disk: Arc<dyn Disk>, cluster: &Cluster, order: Apply<'_>) -> R
         Prepared::Directories(directories) => directories,
     };
     let settings = work::settings(&source, node);
-    let shared = Arc::new(partition::Shared::new(Arc::clone(&disk), cluster, tree, settings));
+    let endings = Endings::read(&tree, &source).await?;
+    let beginning = (plan.raised_leader_epoch(), plan.cut.as_millisecond());
+    let shared = partition::Shared::new(Arc::clone(&disk), cluster, tree, settings, endings, beginning);
+    let shared = Arc::new(shared);
     let outcome = work::write_partitions(&shared, jobs, &mut directories, &order, node).await?;
 
     let disk = disk.as_ref();

@@ -9,6 +9,7 @@
 
 mod apply;
 mod disk;
+mod endings;
 mod error;
 mod image;
 mod log_dir;

@@ -13,6 +13,7 @@ use maxbrod_kafka::{Batch, Batches, LeaderEpoch, Offset, ProducerEntry, Rebuild,
 use maxbrod_repository::{ChunkRef, End, Hash, PartitionRecord};
 
 use crate::disk::Disk;
+use crate::endings::LogEnding;
 use crate::error::{Error, Result};
 use crate::progress_file::FinishedPartition;
 use segment::{Files, OpenSegment};
@@ -36,6 +37,8 @@ pub(crate) struct LogPlan {
     pub(crate) settings: SegmentSettings,
     /// A broker's own producer state, to be taken over at its offset: it knows producers whose batches are gone.
     pub(crate) producers: Option<(Offset, Vec<ProducerEntry>)>,
+    /// What follows the cut.
+    pub(crate) ending: LogEnding,
 }
 
 /// A partition on its way to disk.

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt};
-use maxbrod_kafka::{DirectoryId, NodeId, Offset, ProducerEntry, parse_producer_snapshot};
+use maxbrod_kafka::{DirectoryId, LeaderEpoch, NodeId, Offset, ProducerEntry, parse_producer_snapshot};
 use maxbrod_repository::{ChunkReader, ChunkRef, Cluster, End, Partition, PartitionKind, PartitionRecord, Tree};
 
 use super::work::Job;
 use crate::disk::Disk;
+use crate::endings::Endings;
 use crate::error::{Error, Result};
 use crate::partition_writer::{LogPlan, PartitionWriter, SegmentSettings};
 use crate::progress_file::FinishedPartition;
@@ -27,6 +28,9 @@ pub(super) struct Shared {
     tree: Tree,
     reader: ChunkReader,
     settings: BTreeMap<String, SegmentSettings>,
+    endings: Endings,
+    /// The restored cluster's leader epoch, and the moment that it is of.
+    beginning: (LeaderEpoch, i64),
 }
 
 /// A restored partition.
@@ -41,6 +45,8 @@ impl Shared {
         cluster: &Cluster,
         tree: Tree,
         settings: BTreeMap<String, SegmentSettings>,
+        endings: Endings,
+        beginning: (LeaderEpoch, i64),
     ) -> Self {
         Self {
             disk,
@@ -49,6 +55,8 @@ impl Shared {
             reader: ChunkReader::new(cluster),
             tree,
             settings,
+            endings,
+            beginning,
         }
     }
 }
@@ -70,6 +78,9 @@ pub(super) async fn restore_partition(shared: &Shared, job: &Job, log_dir: &Path
         record,
         settings,
         producers,
+        ending: shared
+            .endings
+            .of(&job.topic, job.key, shared.beginning.0, shared.beginning.1),
     };
     let (disk, directory) = (Arc::clone(&shared.disk), log_dir.join(&job.name));
     let mut writer = blocking(move || {

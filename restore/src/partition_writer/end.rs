@@ -1,6 +1,6 @@
 //! The end of a partition: is it the planned one, and what a clean shutdown leaves there.
 
-use maxbrod_kafka::{LeaderEpochEntry, write_leader_epochs, write_partition_metadata};
+use maxbrod_kafka::{LeaderEpochEntry, ProducerId, write_leader_epochs, write_partition_metadata};
 
 use super::*;
 
@@ -17,10 +17,17 @@ impl PartitionWriter {
             self.roll(cut)?;
         }
         self.take_producers(cut);
+        let mut epochs = leader_epochs(&self.plan.record, self.rebuild.leader_epochs());
+        if self.end_transactions(cut)? {
+            epochs.push(LeaderEpochEntry {
+                epoch: self.plan.ending.leader_epoch,
+                start_offset: cut,
+            });
+        }
+        let end = self.rebuild.log_end().max(cut);
         let indexes = self.rebuild.finish();
         self.close_segment(&indexes)?;
-        self.snapshot(cut)?;
-        let epochs = leader_epochs(&self.plan.record, self.rebuild.leader_epochs());
+        self.snapshot(end)?;
         self.small_file(
             "leader-epoch-checkpoint".to_owned(),
             write_leader_epochs(&epochs).as_bytes(),
@@ -31,10 +38,27 @@ impl PartitionWriter {
             partition: self.plan.name,
             log_start: self.plan.record.log_start.0,
             first_base: self.first_base.unwrap_or(cut).0,
-            end: cut.0,
+            end: end.0,
             files: self.files.written,
             digest: Hash(*self.digest.finalize().as_bytes()),
         })
+    }
+
+    /// Continues the log with what ends its decided transactions. Whether there was anything.
+    fn end_transactions(&mut self, cut: Offset) -> Result<bool> {
+        let open: Vec<ProducerId> = self.rebuild.open_transactions().map(|(_, producer)| producer).collect();
+        let batches = self.plan.ending.batches(cut, &open)?;
+        for bytes in &batches {
+            let batch = Batches::new(bytes, 0).next().and_then(std::result::Result::ok);
+            let batch = batch.ok_or_else(|| self.damaged("a batch made here cannot be read".to_owned()))?;
+            self.rebuild
+                .append(&batch)
+                .map_err(|error| self.damaged(error.to_string()))?;
+            if let Some(segment) = &mut self.segment {
+                segment.write(bytes)?;
+            }
+        }
+        Ok(!batches.is_empty())
     }
 
     /// The batch that ends at the cut must be the one that the snapshot's members agreed on. Compaction rewrites batches, so

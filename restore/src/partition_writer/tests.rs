@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::disk::HostDisk;
+use crate::endings::Marker;
 use crate::error::Kind;
 use crate::sample::{Log, LogBuilder, ORDERS};
 
@@ -54,6 +55,7 @@ fn write(log: &Log, settings: SegmentSettings, producers: Option<(Offset, Vec<Pr
         record: log.record.clone(),
         settings,
         producers,
+        ending: LogEnding::default(),
     };
     let mut writer = PartitionWriter::create(Arc::new(HostDisk), plan, &folder.path().join("orders-0"))?;
     for body in &log.chunks {
@@ -348,6 +350,47 @@ fn a_gap_within_a_chunk_is_what_a_topic_looks_like_that_was_compacted_once() {
 }
 
 #[test]
+fn a_decided_transaction_that_is_open_at_the_cut_ends_behind_it() {
+    let log = LogBuilder::at(0).plain(2).transactional(5, 3).log(ORDERS, 0, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let plan = LogPlan {
+        name: "orders-0".to_owned(),
+        record: log.record.clone(),
+        settings: SMALL,
+        producers: None,
+        ending: LogEnding {
+            markers: vec![Marker {
+                producer_id: ProducerId(5),
+                producer_epoch: ProducerEpoch(1),
+                outcome: Outcome::Commit,
+            }],
+            completions: Vec::new(),
+            leader_epoch: LeaderEpoch(1_001),
+            timestamp: 7,
+        },
+    };
+    let mut writer = PartitionWriter::create(Arc::new(HostDisk), plan, &folder.path().join("orders-0")).unwrap();
+    for body in &log.chunks {
+        writer.append(&chunk(&log, body), body).unwrap();
+    }
+    let finished = writer.finish().unwrap();
+    let written = Written { folder, finished };
+    assert_eq!(written.finished.end, 6);
+    let open = written
+        .producers(6)
+        .iter()
+        .filter(|entry| entry.current_txn_first_offset.0 >= 0)
+        .count();
+    assert_eq!(open, 0, "the transaction has ended");
+    assert_eq!(
+        written.epochs().last(),
+        Some(&(1_001, 5)),
+        "no batch of the lost cluster has this epoch"
+    );
+    assert!(written.logs().len() > log.bytes().len());
+}
+
+#[test]
 fn what_does_not_add_up_is_refused() {
     let bank = bank();
     let mut missing = bank.clone();
@@ -400,6 +443,7 @@ fn the_crc_of_every_batch_is_checked_again() {
         record: log.record.clone(),
         settings: SMALL,
         producers: None,
+        ending: LogEnding::default(),
     };
     let mut writer = PartitionWriter::create(Arc::new(HostDisk), plan, &folder.path().join("orders-0")).unwrap();
     writer.append(&chunk(&log, &log.chunks[0]), &log.chunks[0]).unwrap();
