@@ -10,7 +10,7 @@ use maxbrod_kafka::transaction_state::{TransactionRecord, TransactionStatus};
 use maxbrod_kafka::{LeaderEpoch, NodeId, Offset};
 
 use super::assignment::source_order;
-use super::round::{Finding, Target};
+use super::round::{Finding, NO_AGENT, Target};
 use super::{Gap, OpenRun, Phase, SourceOrder, Standing};
 use crate::layout::Layout;
 
@@ -341,10 +341,12 @@ pub(super) fn gap_of(name: &str, finding: &Finding) -> Option<Gap> {
             .iter()
             .map(|(node, why)| format!("in-sync replica on node {node}: {why}"))
             .collect();
-        return Some(gap(
-            who.join("; "),
-            "run an agent on every broker that has an in-sync replica, then snapshot again",
-        ));
+        let remedy = if finding.absent.iter().any(|(_, why)| why == NO_AGENT) {
+            "run an agent on every broker that has an in-sync replica, then snapshot again"
+        } else {
+            "repair the replicas that are named, or have Kafka copy them anew, then snapshot again"
+        };
+        return Some(gap(who.join("; "), remedy));
     }
     if finding.unstable {
         return Some(gap(

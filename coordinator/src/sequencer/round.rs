@@ -14,7 +14,7 @@ use maxbrod_kafka::NodeId;
 use super::{Moment, Phase, QueryPartition, Reports, Seen, Timing};
 use crate::layout::Layout;
 
-pub(super) use partition::{Finding, Target};
+pub(super) use partition::{Finding, NO_AGENT, Target};
 use partition::{Look, Open, Verdict};
 
 /// A request to one node.

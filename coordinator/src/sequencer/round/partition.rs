@@ -15,6 +15,8 @@ pub(super) const MOST_REPEATS: u8 = 5;
 /// So many unreadable reports in a row, each after a pause, and the replica counts as unreadable. (A new topic's replica
 /// takes a moment to appear, and a deleted one's to be gone from the metadata.)
 const MOST_RETRIES: u8 = 25;
+/// Why a member that cannot be asked is absent.
+pub(in super::super) const NO_AGENT: &str = "it has no connected agent";
 /// The deepest that reports are asked for.
 const MOST_DEPTH: u32 = 1 << 20;
 
@@ -323,7 +325,7 @@ impl Open {
                 let why = match self.trouble.get(&node) {
                     Some(trouble) => trouble.why.clone(),
                     None if connected.contains(&node) => "its agent did not answer in time".to_owned(),
-                    None => "it has no connected agent".to_owned(),
+                    None => NO_AGENT.to_owned(),
                 };
                 (node, why)
             })
