@@ -76,7 +76,7 @@ fn rounds_of_tests(
 }
 
 fn random_snapshots(snapshots: u32, seed: u64, prepared: &Prepared) -> Result<(String, String, bool), String> {
-    let mut command = Command::new(workspace::root().join("target").join("debug").join("maxbrod-soak"));
+    let mut command = Command::new(workspace::target().join("debug").join("maxbrod-soak"));
     command.args([snapshots.to_string(), seed.to_string()]);
     command.envs(prepared.variables());
     let mut table = String::new();
